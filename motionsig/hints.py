@@ -1,7 +1,7 @@
-"""How to install what is missing: a command that works in the Python that shows it.
+"""What to do about what is missing, and about a name that is not known.
 
-motionsig itself is on no package index, so no hint names one of its extras. What a hint is made of is imported only
-where something is missing.
+How to install: a command that works in the Python that shows it. motionsig itself is on no package index, so no hint
+names one of its extras. What a hint is made of is imported only where something is missing.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,38 @@ _ARCHITECTURES_32 = {"aarch64": "armv7l", "armv8l": "armv7l", "x86_64": "i686"}
 """What 32-bit programs take on a 64-bit kernel (packaging, src/packaging/tags.py, _linux_platforms)."""
 
 _VENV = "~/motionsig-venv"
+_FEW = 8
+_AS_NEAR = 0.1
+"""Of names that are so alike, in parts of 1, none is clearly the one that was meant."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the question to ask after a mistyped word, behind "; "; empty where nothing known is like it."""
+    from difflib import SequenceMatcher, get_close_matches
+
+    word = word[:200]
+    close = [(SequenceMatcher(None, each, word).ratio(), each) for each in get_close_matches(word, known)]
+    near = [each for ratio, each in close if ratio > close[0][0] - _AS_NEAR]
+    return f"; did you mean {either(near)}?" if near else ""
+
+
+def either(names: Collection[str]) -> str:
+    """Return the names as a choice in words, as in "a, b or c"."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def refused(got: str, known: Collection[str], *, what: str, besides: str = "", listing: str = "") -> str:
+    """Return why a name is refused, in which no long list stands before what helps.
+
+    what: is expected, as in "a head". besides: what else may be given, as in " or a folder". listing: what shows all
+    names where they are many; by default they stand at the end.
+    """
+    names = ", ".join(sorted(known)) or "none"
+    near = did_you_mean(got, known)
+    if len(known) <= _FEW:
+        return f"expected one of {names}{besides}, got {got[:200]!r}{near}"
+    return f"expected {what}{besides}, got {got[:200]!r}{near or ';'} {listing or f'there are {names}'}"
 
 
 def install_hint(library: str, *, options: str = "") -> str:

@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from motionsig.errors import InputError
 from motionsig.escaping import own_logger
+from motionsig.hints import did_you_mean
 
 logger = own_logger(__name__)
 
@@ -45,8 +46,8 @@ def parse_options(
     parsed = {}
     for name, value in given.items():
         if name not in known:
-            listing = ", ".join(sorted(known)) or "none"
-            raise InputError(f"{where} expected one of the options {listing}, got {name!r}")
+            listing = f"the options are {', '.join(sorted(known))}" if known else "there are no options"
+            raise InputError(f"{where} expected an option, got {name!r}{did_you_mean(name, known) or ';'} {listing}")
         if value is not None:
             parsed[name] = _parse(value, known[name].removesuffix(" | None"), f"{where} {name}", lowest)
     return parsed

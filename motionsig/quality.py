@@ -61,7 +61,10 @@ class Quality(IntFlag):
     EDGE_TPU = 2
     """An Edge TPU ran the network; without this flag a CPU did. Their codes may differ in the last bits."""
     AT_REST = 4
-    """Nothing moved: the samples spread no more than a sensor's noise, which is what the motion codes show."""
+    """Nothing moved: the samples spread no more than a sensor's noise, which is what the motion codes show.
+
+    A turn about the vertical at a constant rate is taken for rest, too: a gyroscope's offset looks the same.
+    """
     ABOVE_GRID = 8
     """Most of a sensor's energy is above half the grid's rate, 25 Hz for motion64: the signature does not show it."""
     UNSET_CLOCK = 16

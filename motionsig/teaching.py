@@ -38,7 +38,6 @@ from motionsig.model_card import ModelCard
 from motionsig.pipeline import signatures
 from motionsig.publishers import SCHEMES, iter_signatures
 from motionsig.quality import is_at_rest
-from motionsig.recordings import open_recording
 
 Example = str | os.PathLike[str] | SignatureBatch
 """A log, or a part of it as LOG@START-END in seconds; signatures; for normal life also store:PATH or file:PATH."""
@@ -342,6 +341,8 @@ class _Logs:
             yield _of_encoder(example, self._encoder)
             return
         path, begin_s, end_s = part_of_log(example)
+        from motionsig.recordings import open_recording
+
         with open_recording(path, **self._options) as log:
             source = log if end_s is None else _Part(log, max(0.0, begin_s - margin_s), end_s + margin_s)
             yield from signatures(source, self._encoder, hop=hop)
@@ -351,6 +352,8 @@ def performed(
     path: str, card: ModelCard, begin_s: float, end_s: float | None, options: Mapping[str, Any]
 ) -> list[Performed]:
     """Return the performances in a log, or in a part of it, which without a rest is one performance itself."""
+    from motionsig.recordings import open_recording
+
     with open_recording(path, **options) as log:
         lesson = Lesson(card, log.rate_hz)
         blocks = iter(log)

@@ -60,10 +60,12 @@ class TimeBase:
     shortest reading. After a flush, or once `slipped` is true, it
     calls `restart`; from there samples count from 0 again, and `missed` tells how many were lost. `slipped`: readings
     contradict the past by half a period or more, or the rate known from before the flush, so a sample was lost or made
-    up without a report, or it is another chip.
+    up without a report, or it is another chip. `complete`: the last reading excludes that one sample was lost, or
+    readings cannot tell, as the times are not known well enough; a slip may show later that one was.
     """
 
     slipped: bool
+    complete: bool
     shortest_ns: int
     doubt_ns: float
 
@@ -103,6 +105,7 @@ class TimeBase:
         self._aimed = 0
         self._last_index: int | None = None
         self.slipped = False
+        self.complete = True
 
     def restart(self) -> None:
         """Begin a new segment, whose samples count from 0. The last stamp is kept, and the rate of the last stamps."""
@@ -138,6 +141,7 @@ class TimeBase:
         elif count < self._count or self._contradicts(count, before_ns, after_ns):
             self._slip()
         self._before_ns, self._after_ns = before_ns, after_ns
+        self.complete = self._excludes_more(count)
         if self.slipped:
             return
         self._count = count
@@ -165,6 +169,17 @@ class TimeBase:
         earliest, _ = references[0].span_ns(count - 1)
         off = max(before_ns - references[0].time_ns - latest, earliest - (after_ns - references[0].time_ns))
         return off + self._latched_ns > self._period_ns / 2
+
+    def _excludes_more(self, count: int) -> bool:
+        """Tell whether no more than `count` samples can have been taken by now; True where no reading could tell."""
+        if self._fit is None:
+            return True
+        # Of a reading that lies anywhere in a period, at least half must be able to tell.
+        earliest, latest = self._fit.span_ns(count)
+        took_ns = self._after_ns - self._before_ns
+        if latest - earliest + took_ns > self._period_ns / 2:
+            return True
+        return self._fit.time_ns + earliest > self._after_ns
 
     def _slip(self) -> None:
         self.slipped = True

@@ -46,6 +46,13 @@ def test_a_sway_and_a_breath_are_no_rest(chip, degrees, hz):
     assert not flags_of(windows_of(moved)).any()
 
 
+@pytest.mark.parametrize("rate_rads", [0.1, 5])
+def test_a_constant_turn_about_the_vertical_is_taken_for_rest_and_about_another_axis_is_not(rate_rads):
+    still = at(0 * TIME_S, TIME_S) + noise("good", len(TIME_S))
+    assert (flags_of(windows_of(still + np.array([0, 0, 0, 0, 0, rate_rads]))) == Quality.AT_REST).all()
+    assert not flags_of(windows_of(at(rate_rads * TIME_S, TIME_S) + noise("good", len(TIME_S)))).any()
+
+
 @pytest.mark.parametrize("chip", CHIPS)
 @pytest.mark.parametrize("rate_hz", [20, 26])
 def test_noise_of_a_slower_sensor_is_noise_on_the_grid_too(chip, rate_hz):

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from motionsig.cli.option import option
-from motionsig.cli.progress import progress
+from motionsig.cli.progress import printers, progress
 from motionsig.collector import CollectCounts
 from motionsig.daemon.collecting import receive
 from motionsig.errors import InputError
+from motionsig.hints import either
 from motionsig.publishers import without_login
 
 CREDENTIALS = Path("/etc/motionsig/credentials")
@@ -51,12 +52,19 @@ def _collect(options: argparse.Namespace) -> int:
     # Whoever stops a service sends SIGTERM; it ends as orderly as an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
+    ends = [f"{options.count:,} signatures"] if options.count is not None else []
+    ends += [f"{options.timeout:g} s"] if options.timeout is not None else []
+    say, show_waiting = printers()
+    broker, store = without_login(options.broker), without_login(options.store)
+    say(f"collecting from {broker} into {store} until {either([*ends, '^C'])}")
     with progress("collected", options.count, " signatures") as bar:
         counts = CollectCounts()
 
         def show(now: CollectCounts) -> None:
             nonlocal counts
             bar.update(now.stored - counts.stored)
+            if sys.stderr is None or not sys.stderr.isatty():
+                show_waiting(f"{now.stored:,} signatures and {now.events:,} events stored")
             counts = now
 
         # Without --count or --timeout an interrupt is how it is meant to end.
@@ -71,7 +79,7 @@ def _collect(options: argparse.Namespace) -> int:
                 on_progress=show,
             )
     print(
-        f"{counts.stored:,} signatures and {counts.events:,} events to {without_login(options.store)} "
+        f"{counts.stored:,} signatures and {counts.events:,} events to {store} "
         f"in {time.monotonic() - began:.1f} s, from {counts.messages:,} messages; "
         f"{counts.duplicates:,} duplicates dropped, {counts.conflicts:,} conflicts, {counts.junk:,} messages not ours"
     )

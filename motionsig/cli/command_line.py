@@ -11,12 +11,13 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from motionsig.cli.complaining import complain
 from motionsig.errors import ConfigError, InputError, MotionsigError
 from motionsig.escaping import OneLine
+from motionsig.hints import did_you_mean
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -58,13 +59,6 @@ class _Version(argparse.Action):
 
         print("motionsig", version("motionsig"))
         parser.exit()
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the question to ask after a mistyped word; empty where nothing known is like it."""
-    from difflib import get_close_matches
-
-    return "".join(f"; did you mean {like}?" for like in get_close_matches(word, known, n=1))
 
 
 def run(arguments: Sequence[str], began_s: float, *, imported: Callable[[], None] = lambda: None) -> int:

@@ -77,7 +77,8 @@ def empty_figure(path: Path) -> Any:
     figure = Figure(figsize=(12, 7.5), dpi=_DPI, layout="constrained")
     known = sorted(set(figure.canvas.get_supported_filetypes()) - {"pgf"})  # pgf needs a TeX installation
     if path.suffix.lstrip(".").lower() not in known:
-        raise InputError(f"--plot: expected a file name ending in one of {', '.join(known)}, got {str(path)!r}")
+        others = f"matplotlib also writes {', '.join(known)}"
+        raise InputError(f"--plot: expected a file name ending in .png, .svg or .pdf, got {str(path)!r}; {others}")
     if path.is_dir() or not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise InputError(f"--plot: expected a file that can be written, got {str(path)!r}")
     return figure

@@ -1,7 +1,10 @@
-"""A progress bar on standard error."""
+"""How far something is, on standard error: a bar, or lines for what waits."""
 
 from __future__ import annotations
 
+import shutil
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -9,6 +12,36 @@ from types import SimpleNamespace
 from typing import Protocol
 
 from motionsig.blocks import SampleBlock, Source
+
+_FIRST_S, _MOST_S = 10.0, 600.0
+
+
+def printers() -> tuple[Callable[[str], None], Callable[[str], None]]:
+    """Return what prints a line on standard error, and what shows there how it is going.
+
+    On a terminal that is a passing line, which "" takes away. Elsewhere it is a line after 10 s, 20 s later, and so on,
+    at last every ten minutes: a wait is never without a word, and a log stays short.
+    """
+    # A service may run with its standard error closed; then Python has none.
+    moving = sys.stderr is not None and sys.stderr.isatty()
+    clear = "\r\x1b[2K" if moving else ""
+    pause_s = _FIRST_S
+    due_s = time.monotonic() + pause_s
+
+    def say(text: str) -> None:
+        if sys.stderr is not None:
+            print(clear + text, file=sys.stderr, flush=True)
+
+    def show(text: str) -> None:
+        nonlocal pause_s, due_s
+        if moving:
+            print(clear + text[: shutil.get_terminal_size().columns - 1], end="", file=sys.stderr, flush=True)
+        elif text and time.monotonic() >= due_s:
+            pause_s = min(2 * pause_s, _MOST_S)
+            due_s = time.monotonic() + pause_s
+            say(text)
+
+    return say, show
 
 
 class Progress(Protocol):

@@ -7,6 +7,7 @@ import math
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,12 @@ import numpy as np
 
 from motionsig.blocks import SampleBlock, check_label
 from motionsig.cli.option import option
+from motionsig.cli.progress import printers
 from motionsig.cli.sensor_options import add_sensor_options, open_chosen
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
 from motionsig.escaping import escaped
-from motionsig.recordings.native import Recorder
+from motionsig.recordings.native import Recorder, require_log_name
 from motionsig.sensors.live import LiveSource
 
 _ENDS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
@@ -42,6 +44,7 @@ def _record(options: argparse.Namespace) -> int:
     if options.seconds is not None and not 0 < options.seconds < math.inf:
         raise InputError(f"--seconds: expected a number above 0, got {options.seconds}")
     check_label(options.label, "--label")
+    require_log_name(options.out, where="--out: ")
     # A service manager sends SIGTERM and a lost ssh connection SIGHUP: both end the recording as an interrupt does.
     for number in _ENDS[1:]:
         signal.signal(number, signal.default_int_handler)
@@ -55,12 +58,12 @@ def _record(options: argparse.Namespace) -> int:
             device=sensor.info.device,
         ) as log,
     ):
-        if _on_terminal():
-            print(f"recording {escaped(sensor.info.name)} at {sensor.rate_hz:g} Hz; ^C ends it", file=sys.stderr)
+        say, show = printers()
+        ends = "until ^C" if options.seconds is None else f"for {options.seconds:g} s, or until ^C"
+        say(f"recording {escaped(sensor.info.name)} at {sensor.rate_hz:g} Hz to {escaped(str(options.out))} {ends}")
         _end_by_signals(sensor)
-        silent_s = _copy(sensor, log, options.seconds, options.label)
-    if _on_terminal():
-        print(file=sys.stderr)
+        silent_s = _copy(sensor, log, options.seconds, options.label, show)
+    show("")
     counts = sensor.counts
     print(
         f"{counts.samples:,} samples of {sensor.info.name} to {options.out}: {_rates(sensor)}; {counts.gaps} gaps, "
@@ -96,7 +99,7 @@ def _end_by_signals(sensor: LiveSource) -> None:
             signal.signal(number, end)
 
 
-def _copy(sensor: LiveSource, log: Recorder, seconds: float | None, label: str) -> float:
+def _copy(sensor: LiveSource, log: Recorder, seconds: float | None, label: str, show: Callable[[str], None]) -> float:
     """Record until it is time to end; return for how many seconds nothing had come then."""
     began = shown = heard = time.monotonic()
     first_ns: int | None = None
@@ -111,17 +114,12 @@ def _copy(sensor: LiveSource, log: Recorder, seconds: float | None, label: str) 
                 heard = now
                 first_ns = int(block.time_ns[0]) if first_ns is None else first_ns
                 recorded_s = (int(block.time_ns[-1]) - first_ns) / NS_PER_S
-            if _on_terminal() and now - shown >= _SHOW_S:
+            if now - shown >= _SHOW_S:
                 shown = now
-                print(f"\r{now - began:7.1f} s  {_status(sensor, block)}", end="\x1b[K", flush=True, file=sys.stderr)
+                show(f"{now - began:7.1f} s  {_status(sensor, block)}")
             if seconds is not None and recorded_s >= seconds:
                 break
     return time.monotonic() - heard
-
-
-def _on_terminal() -> bool:
-    # A service may run with its standard error closed; then Python has none.
-    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _status(sensor: LiveSource, block: SampleBlock) -> str:

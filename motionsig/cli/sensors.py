@@ -39,6 +39,7 @@ def add_to(commands: Any) -> None:
     clock = "with --prove: of I2C, where the kernel does not know it; of SPI, to be used"
     option(parser, "--bus-clock-hz HZ", clock, type=int)
     option(parser, "--chip NAME", "with --prove: take what answers as this chip, whatever it says it is")
+    option(parser, "--sensor NAME", "with --prove: simulated or simulated:CHIP, a rehearsal that needs no hardware")
     option(
         parser, "--out FILE", "with --prove: the report's file, instead of motionsig-prove-CHIP-DATE.json", type=Path
     )
@@ -99,7 +100,7 @@ def _sensors(options: argparse.Namespace) -> int:
 
 
 _PARTS = ("chips", "self_test", "prove")
-_PROVING = ("address", "bus_clock_hz", "chip", "out")
+_PROVING = ("address", "bus_clock_hz", "chip", "sensor", "out")
 """What the command does in place of listing, and the options of --prove alone."""
 
 _NOTHING = """\

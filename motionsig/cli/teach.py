@@ -12,6 +12,7 @@ from typing import Any
 
 from motionsig.blocks import SignatureBatch
 from motionsig.cli.option import option
+from motionsig.cli.progress import printers
 from motionsig.cli.replay.making import open_quietly
 from motionsig.cli.sensor_options import add_sensor_options, open_chosen
 from motionsig.encoders import Encoder
@@ -182,27 +183,36 @@ def _lesson(options: argparse.Namespace, encoder: Encoder) -> list[SignatureBatc
     wanted = options.times or TIMES
     with open_chosen(options) as sensor:
         lesson = Lesson(encoder.card, sensor.rate_hz)
-        print(f"{sensor.info.name}: hold still for {REST_S:g} s ...", flush=True)
+        _, show = printers()
+
+        def tell(text: str) -> None:
+            show("")
+            print(text, flush=True)
+
+        tell(f"{sensor.info.name}: hold still for {REST_S:g} s ... ({PATIENCE_S:g} s without a motion end the lesson)")
         asked, heard_s, silent = False, 0.0, 0
         try:
             for block in sensor:
                 silent = 0 if len(block) else silent + 1
                 told = lesson.push(block)
+                waits = f"waiting for a motion between two rests, {lesson.seconds - heard_s:.0f} of {PATIENCE_S:g} s"
+                show(waits if len(block) else f"no samples: {sensor.trouble or 'the sensor does not answer'}")
                 is_over = silent == _SILENT_BLOCKS or lesson.seconds - heard_s > PATIENCE_S
                 for one in told + (lesson.flush() if is_over else []):
                     heard_s = heard_s if is_over else lesson.seconds
                     if len(found) < wanted:
-                        print(_heard(one, found, encoder, wanted), flush=True)
+                        tell(_heard(one, found, encoder, wanted))
                 if len(found) == wanted or is_over:
                     break
                 if not asked and lesson.seconds >= REST_S:
                     asked, heard_s = True, lesson.seconds
                     times = "once" if wanted == 1 else f"{wanted} times"
-                    print(f"now perform {options.name!r} {times}, with a rest of a second after each", flush=True)
+                    tell(f"now perform {options.name!r} {times}, with a rest of a second after each")
         except KeyboardInterrupt:
             # An interrupt ends the lesson with what there is.
             if not found:
                 raise
+        show("")
     if len(found) < wanted and silent == _SILENT_BLOCKS:
         print(f"{sensor.info.name} does not answer any more; see `motionsig doctor`", flush=True)
     if not found:

@@ -201,7 +201,7 @@ class _Said:
 
 
 class _Counted(Closing):
-    """A source, whose samples are counted as they pass; where they stay away it is said once."""
+    """A source, whose samples are counted as they pass; where they stay away it is said once, with the reason."""
 
     def __init__(self, source: Source, said: _Said, update: Callable[[int], object]) -> None:
         self.rate_hz, self.info = source.rate_hz, source.info
@@ -212,7 +212,8 @@ class _Counted(Closing):
         for block in self._source:
             empty = 0 if len(block) else empty + 1
             if empty == _SILENT_BLOCKS:
-                print("motionsig: the sensor does not answer; trying again", file=sys.stderr)
+                why = getattr(self._source, "trouble", None) or "the sensor does not answer; trying again"
+                complain(f"no samples: {why}")
             self._said.covered_s += len(block) / self.rate_hz
             self._update(len(block))
             yield block

@@ -287,13 +287,7 @@ def improved(
 def of(control: Shared) -> Lessons:
     """Return the lessons of a service; a lesson that was left goes on from here. Raises AskError without a sensor."""
     loop = control.live()
-    with _creating:
-        if not isinstance(control.lessons, Lessons):
-            control.lessons = Lessons(control, loop)
-        return control.lessons
-
-
-_creating = threading.Lock()
+    return control.one(Lessons, lambda: Lessons(control, loop))
 
 
 def begin(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:

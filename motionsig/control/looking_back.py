@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 _MOST_SPAN_MS = 32 * 86_400_000
 _MOST_STRETCH_MS = 60_000
-_creating = threading.Lock()
 
 
 def look_back(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,7 +41,9 @@ def look_back(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     names = asked["heads"]
     chosen = there if names is None else {name: there[name] for name in names if name in there}
     heads = _with_needed(chosen, there), names
-    return _children(control).ask("look_back", _store(control), since_ms, until_ms, *heads, gone=GONE.get())
+    return control.one(Children, Children).ask(
+        "look_back", _store(control), since_ms, until_ms, *heads, gone=GONE.get()
+    )
 
 
 def alike(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def alike(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     since_ms, until_ms = _span(asked, "since_ms", "until_ms", _MOST_SPAN_MS)
     from_ms, to_ms = _span(asked, "from_ms", "to_ms", _MOST_STRETCH_MS)
     span = from_ms, to_ms, since_ms, until_ms
-    return _children(control).ask("alike", _store(control), *span, asked["most"], gone=GONE.get())
+    return control.one(Children, Children).ask("alike", _store(control), *span, asked["most"], gone=GONE.get())
 
 
 def not_this(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +105,9 @@ def _moving(control: Shared, card: HeadCard, from_ms: int, to_ms: int) -> Signat
     made = made and moving(windows_of(made, from_ns, to_ns))
     if made:
         return made
-    told = _children(control).ask("stretch", _store(control), from_ms, to_ms, card.encoder, gone=GONE.get())
+    told = control.one(Children, Children).ask(
+        "stretch", _store(control), from_ms, to_ms, card.encoder, gone=GONE.get()
+    )
     codes = np.frombuffer(base64.b64decode(told["codes"]), np.int8).reshape(-1, told["dim"])
     spec = model_of(control, card.encoder).spec
     start_ns = np.array(told["start_ns"], np.int64)
@@ -153,10 +155,3 @@ def _with_needed(chosen: Mapping[str, HeadCard], there: Mapping[str, HeadCard]) 
         for name in broken:
             del cards[name]
     return in_order(list(cards.values()))
-
-
-def _children(control: Shared) -> Children:
-    with _creating:
-        if not isinstance(control.children, Children):
-            control.children = Children()
-        return control.children

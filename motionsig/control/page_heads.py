@@ -7,11 +7,11 @@ shipped head does. Root's are configured, and nothing here changes them: their n
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import wraps
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from motionsig.control.asking import BUSY, HEAD, AskError
 from motionsig.control.feed import HEADS
@@ -48,20 +48,29 @@ def _alone(change: Callable[Concatenate[Shared, _P], _T]) -> Callable[Concatenat
     return changed
 
 
-class _Seen(NamedTuple):
-    """A head, whose it is, and its folder; card: what is wrong with it where it cannot be read."""
+@dataclass(frozen=True)
+class _Seen:
+    """A head, whose it is, and its folder. source: where it is read, or its card, where it was read before."""
 
     whose: str
     folder: Path | None
-    card: HeadCard | HeadError
+    source: Path | HeadCard
 
+    @cached_property
+    def card(self) -> HeadCard | HeadError:
+        """Its card, read once, when it is first asked for; what is wrong with it where it cannot be read."""
+        if isinstance(self.source, HeadCard):
+            return self.source
+        try:
+            return named_head(self.source)
+        except HeadError as error:
+            return error
 
-def card_of(control: Shared, name: str) -> HeadCard:
-    """Return the card of any head that viewers see. Raises AskError."""
-    card = _seen(control, name).card
-    if isinstance(card, HeadError):
-        raise AskError(HEAD, str(card))
-    return card
+    def readable(self) -> HeadCard:
+        """Return its card. Raises AskError where it cannot be read."""
+        if isinstance(self.card, HeadError):
+            raise AskError(HEAD, str(self.card))
+        return self.card
 
 
 def own_card_of(control: Shared, name: str) -> HeadCard:
@@ -69,7 +78,7 @@ def own_card_of(control: Shared, name: str) -> HeadCard:
     seen = _seen(control, name)
     if seen.whose != PAGE:
         raise AskError(HEAD, f"head: expected one that was taught here, got {name}, which {_WHOSE[seen.whose]}")
-    return card_of(control, name)
+    return seen.readable()
 
 
 def require_free(control: Shared, name: str) -> None:
@@ -97,12 +106,13 @@ def save(control: Shared, card: HeadCard) -> dict[str, Any]:
 def listed(control: Shared, _: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Return all heads: those taught here, then root's, then shipped ones."""
     ordered = sorted(_all(control).items(), key=lambda item: ((PAGE, ROOT, SHIPPED).index(item[1].whose), item[0]))
-    return [_shown(control, name, seen) for name, seen in ordered]
+    on = switched_on(control.heads_folder)
+    return [_shown(control, name, seen, on) for name, seen in ordered]
 
 
 def shown(control: Shared, name: str) -> dict[str, Any]:
     """Return one head as `heads` lists it. Raises AskError."""
-    return _shown(control, name, _seen(control, name))
+    return _shown(control, name, _seen(control, name), switched_on(control.heads_folder))
 
 
 def cards(control: Shared) -> dict[str, HeadCard]:
@@ -119,23 +129,24 @@ def cards(control: Shared) -> dict[str, HeadCard]:
 def pause(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Let a head judge no longer, or again."""
     name = asked["head"]
-    _require_may(control, name, "pause")
+    seen = _require_may(control, name, "pause")
     switch(control.heads_folder, name, on=not asked["paused"])
-    return _changed(control, name)
+    _take_heads(control)
+    return _shown(control, name, seen, switched_on(control.heads_folder))
 
 
 @_alone
 def rename(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Give a head another name: it keeps its examples, and the events of the old name end."""
     former, name = asked["head"], asked["name"]
-    _require_may(control, former, "rename")
+    seen = _require_may(control, former, "rename")
     _require_no_lesson(control, former, name)
-    card = own_card_of(control, former)
-    made = replace(card, name=name)
+    made = replace(seen.readable(), name=name)
     # Where a kill came in the middle, there are two of them by now.
     if name == former or not _is_there(control, made):
         require_free(control, name)
-    needing = [one for one, seen in _all(control).items() if former in getattr(seen.card, "needs", ())]
+    others = [(one, seen) for one, seen in _all(control).items() if one not in (former, name)]
+    needing = [one for one, seen in others if former in getattr(seen.card, "needs", ())]
     if needing:
         raise AskError(HEAD, f"head: expected one that no other needs, got {former}, which {needing[0]} needs")
     write_head(made, control.heads_folder / name)
@@ -242,10 +253,10 @@ def _take_heads(control: Shared) -> None:
 
 
 def _all(control: Shared) -> dict[str, _Seen]:
-    """Return all heads by name; where there are two of one name, root's, or else the shipped one."""
+    """Return all heads by name, none of them read yet; where there are two of one name, root's, or the shipped one."""
     taken = _taken(control)
     folders = {**owned_heads(control.heads_folder), **shipped_heads(), **_roots(control)}
-    seen = {name: _Seen(taken.get(name, PAGE), folder, _card(folder)) for name, folder in folders.items()}
+    seen = {name: _Seen(taken.get(name, PAGE), folder, folder) for name, folder in folders.items()}
     for card in () if control.loop is None else control.loop.root_heads:
         # What judges is what was read with the configuration.
         seen[card.name] = _Seen(taken[card.name], folders.get(card.name), card)
@@ -266,13 +277,6 @@ def _roots(control: Shared) -> dict[str, Path]:
     return {} if control.heads_folder.resolve() == heads_folder().resolve() else owned_heads()
 
 
-def _card(folder: Path) -> HeadCard | HeadError:
-    try:
-        return named_head(folder)
-    except HeadError as error:
-        return error
-
-
 def _seen(control: Shared, name: str) -> _Seen:
     seen = _all(control).get(name)
     if seen is None:
@@ -280,12 +284,14 @@ def _seen(control: Shared, name: str) -> _Seen:
     return seen
 
 
-def _require_may(control: Shared, name: str, what: str) -> None:
+def _require_may(control: Shared, name: str, what: str) -> _Seen:
+    """Return a head that may be changed so. Raises AskError."""
     seen = _seen(control, name)
     if what not in _may(seen):
         raise AskError(
             HEAD, f"head: expected one that may be changed here ({what}), got {name}, which {_WHOSE[seen.whose]}"
         )
+    return seen
 
 
 def _may(seen: _Seen) -> list[str]:
@@ -300,8 +306,9 @@ def _may(seen: _Seen) -> list[str]:
     return may
 
 
-def _shown(control: Shared, name: str, seen: _Seen) -> dict[str, Any]:
-    paused = seen.whose != ROOT and name not in switched_on(control.heads_folder)
+def _shown(control: Shared, name: str, seen: _Seen, on: Collection[str]) -> dict[str, Any]:
+    """Return a head as viewers see it. on: the heads that judge for the page."""
+    paused = seen.whose != ROOT and name not in on
     why_not = _why_not(control, name, seen, paused)
     shown: dict[str, Any] = {
         "name": name,
@@ -313,7 +320,7 @@ def _shown(control: Shared, name: str, seen: _Seen) -> dict[str, Any]:
     }
     card = seen.card
     if isinstance(card, HeadError):
-        unknown = ("kind", "gives", "holds", "on", "rate", "given", "found")
+        unknown = ("kind", "gives", "holds", "on", "off", "hold_s", "rate", "given", "found")
         return shown | dict.fromkeys(unknown) | {"expectation": [], "examples": 0, "counter_examples": 0}
     holding = () if control.loop is None else control.loop.status["heads"]
     rate = card.measured.get("false_alarms_an_hour")
@@ -323,6 +330,8 @@ def _shown(control: Shared, name: str, seen: _Seen) -> dict[str, Any]:
         "gives": "state" if card.is_state else "event",
         "holds": next((head["holds"] for head in holding if head["name"] == name), None),
         "on": card.timing.on,
+        "off": card.timing.off,
+        "hold_s": card.timing.hold_s,
         "expectation": _expectation(card),
         "rate": rate if _is_interval(rate) else None,
         "given": given if isinstance(given, int) else None,

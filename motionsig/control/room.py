@@ -116,10 +116,8 @@ class Control(Shared, Closing):
 
     def close(self) -> None:
         """Leave a lesson to the next process, and end what looks back."""
-        if self.lessons is not None:
-            self.lessons.close()
-        if self.children is not None:
-            self.children.close()
+        for made in list(self.made.values()):
+            made.close()
 
 
 def read_line(line: bytes) -> Mapping[str, Any]:

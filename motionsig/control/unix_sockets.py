@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from motionsig.closing import Closing
+from motionsig.passed_sockets import passed_sockets
 
-_FIRST_FD = 3  # as sd_listen_fds(3) counts them
 _BACKLOG = 128
 _TIMEOUT_S = 2.0
 
@@ -56,13 +55,11 @@ def listen_at(path: Path, *, mode: int) -> Listening:
 def passed(name: str) -> Listening | None:
     """Return the listening Unix socket of a name that the service manager has passed to this process, None for none.
 
-    See sd_listen_fds(3). Raises OSError for something else of that name.
+    Raises OSError for something else of that name.
     """
-    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or name not in names:
+    fd = dict(passed_sockets()).get(name)
+    if fd is None:
         return None
-    fd = _FIRST_FD + names.index(name)
-    os.set_inheritable(fd, False)
     sock = socket.socket(fileno=fd)
     listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     if (sock.family, sock.type, listens) != (socket.AF_UNIX, socket.SOCK_STREAM, 1):

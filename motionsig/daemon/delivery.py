@@ -16,15 +16,15 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from motionsig import wire
-from motionsig.blocks import SignatureBatch, concatenate
+from motionsig.blocks import SignatureBatch
 from motionsig.config import Config
 from motionsig.conventions import NS_PER_S
 from motionsig.daemon.history import History
+from motionsig.daemon.numbered import Numbered, first_run
 from motionsig.daemon.status_socket import runtime_folder
 from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.errors import MotionsigError, SinkError
@@ -45,7 +45,7 @@ MOST_EVENTS_HELD = 1024
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0
 _STREAM_IDS = 1 << 63
 _FRAME_BYTES = 20  # a spool adds so much to each message
-_JOINED = 256  # signatures that were held and are published together: a store writes to the disk for each batch
+_JOINED = 256  # signatures that were held and are published together
 _PATIENCE_S = 0.5  # publishing what was held may take so long of the loop's time at once
 _DEADLINES: dict[str, dict[str, float]] = {
     **{scheme: {"close_timeout_s": 1.5, "close_limit_s": 2.5} for scheme in BROKER_SCHEMES},
@@ -71,13 +71,6 @@ def open_configured_sink(config: Config, stream_id: int) -> Sink:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         url = f"{scheme}:{path}"
     return open_sink(url, device=config.name, stream_id=stream_id, **options)
-
-
-class _Numbered(NamedTuple):
-    stream_id: int
-    seq: int
-    signatures: SignatureBatch
-    clock: wire.Clock | None
 
 
 @dataclass
@@ -114,7 +107,7 @@ class Delivery:
         self._opener, self._encoder, self.history = opener, encoder, history
         self.sink: Sink | None = None
         self._opened_once = False
-        self._held: deque[_Numbered] = deque()
+        self._held: deque[Numbered] = deque()
         self._held_rows = 0
         self._held_events: deque[Event] = deque()
         self._heads: Mapping[str, bool] = {}
@@ -220,7 +213,7 @@ class Delivery:
         )
         # All windows of this batch were counted just now; the numbers of windows that failed before it stay unused.
         seq = self._encoder.windows - self._first_window - len(corrected)
-        self._hold(_Numbered(self.stream_id, seq, corrected, self.clock))
+        self._hold(Numbered(self.stream_id, seq, corrected, self.clock))
         if self.history is not None:
             self.history.take(self.stream_id, seq, corrected)
         self.deliver()
@@ -246,7 +239,7 @@ class Delivery:
         if self.sink is not None:
             self.deliver()
 
-    def _hold(self, numbered: _Numbered) -> None:
+    def _hold(self, numbered: Numbered) -> None:
         one = wire.Message("x" * 16, numbered.stream_id, numbered.seq, numbered.signatures[:1])
         self.signature_bytes = len(wire.encode(one)) + _FRAME_BYTES
         self._held.append(numbered)
@@ -290,20 +283,14 @@ class Delivery:
         self._trouble, self._pause_s = None, _FIRST_PAUSE_S
 
     def _publish_oldest(self, sink: Sink) -> None:
-        stream_id, seq, signatures, clock = self._held[0]
-        joined, rows = [signatures], len(signatures)
-        for other_id, other_seq, other, other_clock in itertools.islice(self._held, 1, None):
-            same = (other.spec, other.hop_ns, other_clock) == (signatures.spec, signatures.hop_ns, clock)
-            if not same or (other_id, other_seq) != (stream_id, seq + rows) or rows + len(other) > _JOINED:
-                break
-            joined.append(other)
-            rows += len(other)
+        (stream_id, seq, signatures, clock), batches = first_run(self._held, _JOINED)
+        rows = len(signatures)
         if self._next != (stream_id, seq):
             sink.begin(stream_id, seq)
-        message = wire.Message("", stream_id, seq, concatenate(joined), clock=clock)
+        message = wire.Message("", stream_id, seq, signatures, clock=clock)
         sink.publish(put_right(message, self.clock).signatures)
         self._next = (stream_id, seq + rows)
-        for _ in joined:
+        for _ in range(batches):
             self._held.popleft()
         self._held_rows -= rows
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from motionsig import wire
-from motionsig.blocks import SignatureBatch, concatenate
+from motionsig.blocks import SignatureBatch
 from motionsig.closing import Closing
+from motionsig.daemon.numbered import Numbered, first_run
 from motionsig.errors import MotionsigError
 from motionsig.escaping import own_logger
 from motionsig.events import Event
@@ -51,7 +52,7 @@ class History(Closing):
         self.signatures = self.lost = 0
         self._sink: Sink | None = None
         self._retry_s = 0.0
-        self._held: list[tuple[int, int, SignatureBatch]] = []
+        self._held: list[Numbered] = []
         self._held_s = 0.0
         self._clock: wire.Clock | None = None
         self._thread = threading.Thread(target=self._run, name="motionsig-history", daemon=True)
@@ -63,7 +64,7 @@ class History(Closing):
 
     def take(self, stream_id: int, seq: int, signatures: SignatureBatch) -> None:
         """Keep signatures, numbered from `seq` up in that stream."""
-        self._put("signatures", (stream_id, seq, signatures))
+        self._put("signatures", Numbered(stream_id, seq, signatures))
 
     def take_events(self, events: Sequence[Event]) -> None:
         """Keep events."""
@@ -101,16 +102,18 @@ class History(Closing):
             if self._sink is not None:
                 self._announce(self._sink)
         elif kind == "signatures":
-            stream_id, seq, made = value
             if not self._held:
                 self._held_s = time.monotonic()
-            self._held.append((stream_id, seq, made))
+            self._held.append(value)
         elif kind == "events":
             self._write()
             if (sink := self._opened()) is not None:
                 sink.publish_events(value)
-        rows = sum(len(made) for _, _, made in self._held)
-        if kind == "end" or rows >= _MOST_ROWS or (self._held and time.monotonic() - self._held_s >= _HELD_S):
+        if (
+            kind == "end"
+            or _rows(self._held) >= _MOST_ROWS
+            or (self._held and time.monotonic() - self._held_s >= _HELD_S)
+        ):
             self._write()
         if kind == "end" and self._sink is not None:
             self._sink.close()
@@ -132,7 +135,7 @@ class History(Closing):
     def _write(self) -> None:
         """Write what is held; what cannot be written is lost, as there will be more."""
         held, self._held = self._held, []
-        rows = sum(len(made) for _, _, made in held)
+        rows = _rows(held)
         if not rows:
             return
         try:
@@ -140,9 +143,11 @@ class History(Closing):
             if sink is None:
                 self.lost += rows
                 return
-            for stream_id, seq, made in _joined(held):
+            while held:
+                (stream_id, seq, made, _), batches = first_run(held, rows)
                 sink.begin(stream_id, seq)
                 sink.publish(made)
+                del held[:batches]
         except (MotionsigError, OSError):
             self.lost += rows
             raise
@@ -164,15 +169,5 @@ class History(Closing):
                 log.error("%s", also)
 
 
-def _joined(held: Sequence[tuple[int, int, SignatureBatch]]) -> list[tuple[int, int, SignatureBatch]]:
-    """Return what follows each other in one stream as one batch."""
-    runs: list[tuple[int, int, list[SignatureBatch]]] = []
-    for stream_id, seq, made in held:
-        if runs:
-            before_id, first, parts = runs[-1]
-            same = (parts[-1].spec, parts[-1].hop_ns) == (made.spec, made.hop_ns)
-            if same and (before_id, first + sum(map(len, parts))) == (stream_id, seq):
-                parts.append(made)
-                continue
-        runs.append((stream_id, seq, [made]))
-    return [(stream_id, seq, concatenate(parts)) for stream_id, seq, parts in runs]
+def _rows(held: Sequence[Numbered]) -> int:
+    return sum(len(one.signatures) for one in held)

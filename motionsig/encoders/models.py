@@ -19,12 +19,14 @@ from typing import Any
 from motionsig.encoders.host import Encoder, HostEncoder, Network, check_golden, golden_distance
 from motionsig.errors import InputError, MissingExtraError, ModelError, MotionsigError
 from motionsig.escaping import own_logger
+from motionsig.hints import refused
 from motionsig.model_card import CARD_NAME, MODEL_NAME, PLAIN_NAME, ModelCard, load_card
 from motionsig.state import models_folder, shipped_folder
 
 logger = own_logger(__name__)
 
 DEFAULT_MODEL = "motion64"
+_LISTING = "`motionsig models` lists them"
 DEVICES = "auto, cpu, edgetpu[:usb|:pci][:N] or reference"
 
 CURRENT, PREVIOUS, HIGHEST = "current", "previous", "highest"
@@ -87,8 +89,9 @@ def find_model(model: str | Path | None = None) -> ModelCard:
     if not folders and Path(name).is_dir():
         folders = [Path(name)]
     if not folders:
+        besides = f" or a folder with a {CARD_NAME}"
         raise ModelError(
-            f"model: expected one of {', '.join(model_names())} or a folder with a {CARD_NAME}, got {str(model)!r}"
+            f"model: {refused(str(model), model_names(), what='a model', besides=besides, listing=_LISTING)}"
         )
     return load_card(folders[0])
 

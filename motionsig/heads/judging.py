@@ -200,6 +200,8 @@ class Judge:
         holds = None
         if card.name in self._asked:
             holds = batch.holds[card.name] = np.zeros(len(above), bool)
+        apart = np.diff(np.asarray(starts), prepend=starts[0])
+        breaks = np.flatnonzero(~(scores >= timing.off) | (apart < 0) | (apart > max(hold_ns, batch.hop_ns))).tolist()
         row = 0
         while row < len(starts):
             if course.begun_ns is None:
@@ -214,18 +216,23 @@ class Judge:
                 if event := self._end(card, course, row, batch):
                     said.append(_Said(row, event))
                 continue
+            last = row
             if values[row] >= timing.off:
-                course.last_ns = starts[row]
-                course.last = Name(self._device, self._stream_id, self._seq + row)
-                course.peak = max(course.peak, values[row])
+                if course.told or timing.most_s is not None:
+                    # Nothing is told before the next break, and a state may go on for hours.
+                    following = bisect.bisect_right(breaks, row)
+                    last = (breaks[following] if following < len(breaks) else len(starts)) - 1
+                course.last_ns = starts[last]
+                course.last = Name(self._device, self._stream_id, self._seq + last)
+                course.peak = max(course.peak, *values[row : last + 1])
                 due = timing.most_s is None and course.last_ns - course.begun_ns >= least_ns  # type: ignore[operator]
                 if due and not course.told and self._may_follow(card, course, row, batch):
                     said.append(_Said(row, self._tell(card, course, BEGAN if card.is_state else ONCE)))
             elif silent_ns >= hold_ns and (event := self._end(card, course, row, batch)):
                 said.append(_Said(row, event))
             if holds is not None:
-                holds[row] = course.holds
-            row += 1
+                holds[row : last + 1] = course.holds
+            row = last + 1
         return said
 
     def _start(self, card: HeadCard, course: _Course, start_ns: int) -> None:

@@ -18,7 +18,10 @@ from motionsig.errors import HeadError
 from motionsig.events import HEAD_NAME
 from motionsig.files import locked_folder, replace_file, sync_folder
 from motionsig.heads.card import CARD_NAME, SIGNATURE_NAME, HeadCard, files_of, load_head, parse_head, reader_of
+from motionsig.hints import refused
 from motionsig.state import state_folder
+
+_LISTING = "`motionsig heads` lists them"
 
 _SERVICES = Path("/var/lib/motionsig-heads")
 
@@ -64,8 +67,8 @@ def folder_of(head: str | Path) -> Path:
     if folder is None and os.path.exists(Path(head) / CARD_NAME):  # Path.exists raises for a name that is too long
         folder = Path(head)
     if folder is None:
-        names = ", ".join(sorted(known)) or "none, as there is none yet"
-        raise HeadError(f"head: expected one of {names} or a folder with a {CARD_NAME}, got {str(head)!r:.200}")
+        besides = f"{'' if known else ', as there is none yet,'} or a folder with a {CARD_NAME}"
+        raise HeadError(f"head: {refused(str(head), known, what='a head', besides=besides, listing=_LISTING)}")
     return folder
 
 
@@ -158,7 +161,7 @@ def remove_head(name: str, place: Path | None = None) -> Path:
     owned = owned_heads(place)
     folder = owned.get(name)
     if folder is None:
-        raise HeadError(f"head: expected one of {', '.join(owned) or 'none'} of yours, got {name!r:.200}")
+        raise HeadError(f"head: {refused(name, owned, what='a head', besides=' of yours', listing=_LISTING)}")
     try:
         gone = folder.rename(folder.with_name(f".{name}.{secrets.token_hex(4)}"))
         with contextlib.suppress(FileNotFoundError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 from collections import Counter
@@ -17,6 +16,7 @@ from motionsig.errors import InputError, MissingExtraError
 from motionsig.escaping import own_logger
 from motionsig.hints import install_hint
 from motionsig.page.guard import Limits, is_near
+from motionsig.passed_sockets import passed_sockets
 
 if TYPE_CHECKING:
     import ssl
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 PLAIN, TLS = "page", "page-tls"
 """What systemd calls the sockets (FileDescriptorName=)."""
 
-_FIRST_PASSED = 3  # sd_listen_fds(3)
 _END_S = 2.0
 _HANDSHAKE_S = 8.0
 _TLS_BYTES = 16 << 10
@@ -47,13 +46,11 @@ class Listener:
 
 def passed_listeners() -> list[Listener]:
     """Return the sockets that systemd passed to this process. Raises InputError for names that are not the page's."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
-        return []
-    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
-    count = int(os.environ.get("LISTEN_FDS", "0"))
-    if len(names) != count or not set(names) <= {PLAIN, TLS}:
-        raise InputError(f"LISTEN_FDNAMES: expected {count} of {PLAIN} and {TLS}, got {':'.join(names)!r:.80}")
-    return [Listener(socket.socket(fileno=fd), name == TLS) for fd, name in enumerate(names, start=_FIRST_PASSED)]
+    passed = passed_sockets()
+    names = [name for name, _ in passed]
+    if not set(names) <= {PLAIN, TLS}:
+        raise InputError(f"LISTEN_FDNAMES: expected {len(names)} of {PLAIN} and {TLS}, got {':'.join(names)!r:.80}")
+    return [Listener(socket.socket(fileno=fd), name == TLS) for name, fd in passed]
 
 
 def open_listener(port: int, *, network: bool = False) -> Listener:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import PurePath
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
+from motionsig.endings import require_ending
 from motionsig.errors import InputError, SinkError, WireError
 from motionsig.escaping import own_logger
 from motionsig.events import Event, EventKey, from_json, to_json
@@ -142,6 +144,9 @@ class FileSink(LocalSink):
         bits: int = 8,
     ) -> None:
         check_bits(bits)
+        if not os.path.exists(path):
+            instead = "name it such as messages.cbor; motionsig export makes tables of it"
+            require_ending(PurePath(path), (), where="file: ", instead=instead)
         super().__init__(
             f"file:{path}",
             device=device,

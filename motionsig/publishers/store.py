@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from motionsig import wire
 from motionsig.closing import Closing
+from motionsig.endings import require_ending
 from motionsig.errors import SinkError
 from motionsig.escaping import own_logger
 from motionsig.events import Event
@@ -79,6 +80,9 @@ class Store(Closing):
         """Open the file as it is now, or a new one that its owner alone may read; raise SinkError."""
         import sqlite3
 
+        if not self.path.exists():
+            instead = "name it such as mine.db; motionsig export makes tables of it"
+            require_ending(self.path, (".db", ".sqlite", ".sqlite3"), where="store: ", instead=instead)
         with suppress(OSError):  # SQLite says what it is; its -wal and -shm get the mode of the database
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         self._encoders = EncoderRows()

@@ -85,7 +85,7 @@ def _reader_of(path: str | PathLike[str], options: Mapping[str, object]) -> tupl
         if path.is_dir():
             inside = sorted(it.name for it in path.iterdir())
             found = f"a folder with {', '.join(inside[:8]) or 'nothing in it'}{', ...' * (len(inside) > 8)}"
-        raise RecordingError(f"{called(path)}: expected one of the formats {names}; got {found}")
+        raise RecordingError(f"{called(path)}: expected a recording, got {found}; its formats: {names}")
     return path, reader, parse_options(options, keyword_options(reader.open), where=f"{reader.name} reader:")
 
 

@@ -22,6 +22,7 @@ import contextlib
 import math
 import os
 import re
+import shlex
 import struct
 import time
 import zlib
@@ -36,11 +37,13 @@ from numpy.typing import NDArray
 from motionsig.blocks import SampleBlock, SourceInfo, check_label
 from motionsig.closing import Closing
 from motionsig.conventions import CHANNELS, MAX_LABEL_CHARS
+from motionsig.endings import require_ending
 from motionsig.errors import RecordingError
 from motionsig.escaping import own_logger
 from motionsig.files import sync_folder, write_all
 from motionsig.options import renamed_keywords
 from motionsig.recordings.labels import refuse_choice
+from motionsig.recordings.members import single
 from motionsig.recordings.samples import Reader
 
 FORMAT = "motionsig-log"
@@ -61,6 +64,13 @@ _BLOCK_ROWS = 4096
 _SYNC_S = 10.0
 
 log = own_logger(__name__)
+
+
+def require_log_name(path: Path, *, where: str = "") -> None:
+    """Raise InputError, which begins with `where`, for a log's name that ends as another format."""
+    log_name = path.with_suffix("") if path.stem.lower().endswith(".msig") else path.with_suffix(".msig")
+    instead = f"write {shlex.quote(str(log_name))}; motionsig convert makes .csv, .parquet and .mcap of it"
+    require_ending(path, (".msig",), where=where, instead=instead)
 
 
 def _times(start_ns: NDArray[np.int64], duration_ns: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -98,10 +108,11 @@ class Recorder(Closing):
         scale: tuple[float, ...] | None = None,
         device: str | None = None,
     ) -> None:
-        """Raise RecordingError if `path` exists or cannot be written."""
+        """Raise RecordingError if `path` exists or cannot be written, InputError if it ends as another format."""
         import cbor2
 
         self.path = Path(path)
+        require_log_name(self.path)
         self._scale = None if scale is None else np.array(scale, np.float32)
         self._rows = min(max(int(rate_hz), 1), _MOST_ROWS)
         self._waiting = _none()
@@ -235,9 +246,10 @@ class Recording(Closing):
 
         refuse_choice(label, str(path), "this log has one label for each sample, not columns")
         self.path = path
+        self._file = single(path)
         self._labelled = label is None
         self.damaged_bytes = 0
-        with open(path, "rb") as file:
+        with self._file.open() as file:
             start = file.read(len(_MAGIC) + 2)
             text = file.read(int.from_bytes(start[len(_MAGIC) :], "big"))
             checksum = file.read(_CRC.size)
@@ -260,7 +272,9 @@ class Recording(Closing):
                 f"{self.rate_hz} Hz; a newer log needs a newer motionsig"
             )
         per_row = _ROW * (1 if scale else 2) + (_PLAIN.size + _CRC.size) / max(int(self.rate_hz), 1)
-        about = max(0, round((path.stat().st_size - self._first_record) / per_row))
+        about = None
+        if self._file.packed is None:
+            about = max(0, round((path.stat().st_size - self._first_record) / per_row))
         self.info = SourceInfo(path.name, FORMAT, stream_id, about, None if scale is None else tuple(scale), device)
 
     def __repr__(self) -> str:
@@ -271,8 +285,8 @@ class Recording(Closing):
         self.damaged_bytes = 0
         lost = False
         held: list[SampleBlock] = []
-        with open(self.path, "rb") as file:
-            file.seek(self._first_record)
+        with self._file.open() as file:
+            file.read(self._first_record)  # what is unpacked cannot seek
             buffer, position, more = b"", 0, True
             while more or position < len(buffer):
                 plain = buffer.startswith(b"\x84", position)

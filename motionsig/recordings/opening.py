@@ -22,6 +22,7 @@ from motionsig.blocks import Source, SourceInfo
 from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
+from motionsig.hints import did_you_mean
 from motionsig.plausibility.shapes import is_gravity
 from motionsig.recordings.feeds import Feed, Sum, read_stream, value_text
 from motionsig.recordings.guessing import guess_columns
@@ -134,8 +135,10 @@ def _chosen(plans: Sequence[Plan], stream: str | None, where: str) -> Plan | Non
     for plan in plans:
         if plan.stream.name == stream:
             return plan
-    names = ", ".join(repr(plan.stream.name) for plan in plans[:24]) + (", ..." if len(plans) > 24 else "")
-    raise InputError(f"{where}: expected stream= to be one of {names}, got {stream!r}")
+    names = [plan.stream.name for plan in plans]
+    shown = ", ".join(map(repr, names[:24])) + (", ..." if len(plans) > 24 else "")
+    near = did_you_mean(stream or "", names)
+    raise InputError(f"{where}: expected stream= to name a stream of it, got {stream!r}{near or ';'} there are {shown}")
 
 
 def _understood(

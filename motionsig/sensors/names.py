@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from motionsig.errors import InputError
+from motionsig.hints import either
 from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, SIMULATED_TURNS, Chip
 from motionsig.sensors.families import CHIPS
 from motionsig.sensors.serial import SERIAL
@@ -95,23 +96,31 @@ def require_chip(name: str, *, where: str) -> Chip:
     """Return the table that reads a part of that name; raise InputError, with what to do, where there is none."""
     chip = named_chip(name)
     if chip is None:
-        said = _advised(repr(name[:60]), hint(name, besides=()))
-        raise InputError(f"{where}expected one of {', '.join(sorted(CHIPS))}, got {said}")
+        asked = _asked(repr(name[:60]), hint(name, besides=()))
+        raise InputError(f"{where}expected the name of a chip, {asked}")
     return chip
 
 
 def refusal(name: str, *, shown: str | None = None) -> str:
     """Return what to say of a sensor's name that stands for nothing. shown: the name in quotes."""
-    kinds = "auto, iio[:NAME], phone, witmotion:PORT, bno08x:PORT, simulated[:NAME]"
-    choices = f"{kinds} or one of {', '.join(sorted(CHIPS))}"
-    simulated = f"simulated:NAME is a model of one of these chips, simulated:{SIMULATED_LESSON} rests and turns, "
-    simulated += f"simulated:{SIMULATED_TURNS} walks, too"
-    advice = simulated if plain(name).startswith("simulated:") else hint(name)
-    return f"expected {choices}, got {_advised(shown or repr(name[:60]), advice)}"
+    advice = hint(name)
+    if plain(name).startswith("simulated:"):
+        advice = f"simulated:NAME is a model of a chip, simulated:{SIMULATED_LESSON} rests and turns, "
+        advice += f"simulated:{SIMULATED_TURNS} walks, too; {_LISTED}"
+    others = (
+        "" if advice else "; auto, iio[:NAME], phone, witmotion:PORT, bno08x:PORT and simulated[:NAME] are names, too"
+    )
+    return f"expected the name of a sensor, {_asked(shown or repr(name[:60]), advice)}{others}"
 
 
-def _advised(said: str, advice: str | None) -> str:
-    return f"{said}; {advice}" if advice else said
+_LISTED = f"`motionsig sensors --chips` lists the {len(CHIPS)} chips"
+
+
+def _asked(shown: str, advice: str | None) -> str:
+    """Return what was got, and what to do: the nearest names come first, and what lists all of them last."""
+    if advice and not advice.endswith("?"):
+        return f"got {shown}; {advice}"
+    return f"got {shown}; {f'{advice} ' if advice else ''}{_LISTED}"
 
 
 def hint(name: str, *, besides: Sequence[str] = ("auto", "simulated")) -> str | None:
@@ -134,14 +143,18 @@ def hint(name: str, *, besides: Sequence[str] = ("auto", "simulated")) -> str | 
                 return f'chip="{chip.name}" reads it as one (it says 0x{value:02x} of itself)'
     from difflib import SequenceMatcher, get_close_matches
 
+    def ratio(known: str) -> float:
+        return SequenceMatcher(None, known, word).ratio()
+
     # What follows a part's name tells its package or its revision.
     stem = max((known for known in tables if len(known) > 4 and word.startswith(known)), key=len, default=None)
-    close = get_close_matches(word, [*tables, *besides])
-    near = stem or max(close, key=lambda each: (SequenceMatcher(None, each, word).ratio(), each in CHIPS), default=None)
-    if near is None:
-        return None
-    read_as = tables[near].name if near in tables else near
-    return f"did you mean {near}{'' if read_as == near else f', which is read as {read_as}'}?"
+    close = [stem] if stem else get_close_matches(word, [*tables, *besides], n=2 * _NEAR)
+    # Of the names that one table has, the nearest, or the table's own where that is as near.
+    near = dict[str, str]()
+    for each in sorted(close, key=lambda each: (-ratio(each), each not in CHIPS)):
+        near.setdefault(tables[each].name if each in tables else each, each)
+    named = [each if each == table else f"{each} (read as {table})" for table, each in near.items()]
+    return f"did you mean {either(named[:_NEAR])}?" if named else None
 
 
 def likeness(says: Mapping[int, int], address: int) -> str:

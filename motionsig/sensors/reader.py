@@ -9,8 +9,9 @@ does not pass off its samples as good ones, unless a setting comes back by itsel
 waits for the level that follows its reading: a word that went missing within it shows there. Whatever cannot be trusted
 is emptied out of the FIFO, never repaired; how much was lost follows from the times on either side.
 
-No wait is endless, and each has its reason in `trouble`. Times that do not become exact within HOLD_NS are delivered as
-they are known, and counted as doubtful. What is discarded or started again is noted with its error (see `LiveSource`).
+No wait is endless, and each has its reason in `trouble`. After a start or a loss, samples wait at most HOLD_NS until
+their times are exact; from then on none waits for that. Samples whose times are not exact are counted as doubtful. What
+is discarded or started again is noted with its error (see `LiveSource`).
 """
 
 from __future__ import annotations
@@ -45,14 +46,16 @@ _MOST_ERRORS = 10
 """With more bad readings than this, less the good ones since, the chip is started again (as PX4's drivers do)."""
 
 HOLD_NS = 2 * NS_PER_S
-"""Samples wait at most so long for times that are exact; then they are delivered, and counted as doubtful."""
+"""The first samples after a start or a loss wait at most so long for times that are exact; then they are doubtful."""
 EXACT_NS = 1_000_000
 """Times that may be off by more, either way, are doubtful."""
 _WORSE = 1.25
-"""While times are doubtful, samples do not wait unless these become worse by this factor."""
+"""After a loss samples do not wait, unless their times are less exact than those before it by this factor."""
 
 _ENOUGH_NS = 800_000
 """While times are so exact, the level is read at each check only, where the FIFO has to be read more often."""
+_TELLING_NS = 6 * CHECK_NS
+"""Samples wait at most so long for a level that excludes that somebody else took one."""
 _STALLS_NS = 20_000_000
 """Transactions that take longer may be why nothing comes."""
 
@@ -112,6 +115,8 @@ class SensorReader(LiveSource):
         self._time = TimeBase(self.rate_hz, wire_ns=self._level_ns)
         self._accepted_ns: float = SETTLED_NS
         self._held_ns = 0
+        # Since the start or the last loss. What was not released yet waits for exact times, the rest for the next check.
+        self._released = False
         self._judge_by(self._scale, fifo.setting.full_scale)
         self._left = False
         fifo.registers.before = self._before_transaction
@@ -166,6 +171,7 @@ class SensorReader(LiveSource):
             self._taken = self._whole = 0
             self._held.clear()
             self._raw.clear()
+            self._released = False
             self._now_ns = self._alive_ns = self._clock.monotonic_ns()
             try:
                 yield from self._segment()
@@ -182,18 +188,17 @@ class SensorReader(LiveSource):
                 self._count_error(reason)
             # What came before is good if the registers still are as they were written.
             self.fifo.verify()
-            if self._stampable():
+            if self._stampable() and self._time.complete:
                 yield from self._release()
             yield from self._sign_of_life()
 
     def _segment(self) -> Iterator[SampleBlock]:
         """Yield from an empty FIFO on until closed; raise Discard where its content cannot be trusted any more."""
-        waits = False  # samples wait for the next check; the first do not
         checked_ns = begun_ns = self._now_ns  # when the registers were last read back
         while not self._closed:
             ready, next_ns = False, self._clock.monotonic_ns() + self._drain_ns
             try:
-                between = waits and self._often and next_ns <= checked_ns + CHECK_NS
+                between = self._released and self._often and next_ns <= checked_ns + CHECK_NS
                 if between and self._take_expected():
                     pass  # The level at the next check shows that it was so.
                 else:
@@ -204,18 +209,19 @@ class SensorReader(LiveSource):
                         self._alive_ns = self._now_ns
                     elif self._before_ns - self._alive_ns > self._silent_ns:
                         raise RegisterError(f"{self.fifo.registers.where}: expected samples, got none")
-                    if not (waits and self._often):
+                    if not (self._released and self._often):
                         self._parse()
-                    ahead_ns = self._drain_ns if waits else min(self._drain_ns, round(NS_PER_S / self.rate_hz))
+                    ahead_ns = self._drain_ns if self._released else min(self._drain_ns, round(NS_PER_S / self.rate_hz))
                     next_ns = self._time.next_poll_ns(self._now_ns + ahead_ns)
                     due = next_ns > checked_ns + CHECK_NS
-                    ready = (due or not waits) and self._stampable()
+                    ready = (due or not self._released) and self._stampable()
                     if due or ready:
                         self.fifo.verify()
                         checked_ns = self._now_ns
-                    if ready and not (waits and self._often):
+                    if ready and not (self._released and self._often):
                         # Only the level that follows shows that what was read was whole.
                         self._look(begun_ns)
+                    ready = ready and self._is_complete()
             except BusError as error:
                 if not error.nack:
                     raise Discard(str(error)) from error
@@ -226,7 +232,7 @@ class SensorReader(LiveSource):
                 checked_ns = 0
                 continue
             if ready:
-                waits = True
+                self._released = True
                 yield from self._release()
             yield from self._sign_of_life()
             self._clock.sleep(max(0, next_ns - self._clock.monotonic_ns()) / NS_PER_S)
@@ -292,9 +298,19 @@ class SensorReader(LiveSource):
         if not self._held or self._time.slipped:
             return False
         doubt_ns = self._doubt_ns()
+        if self._released:
+            # The stamps follow the readings so slowly that a second or two more make them no better.
+            return doubt_ns < np.inf
         if doubt_ns > self._accepted_ns and self._now_ns - self._held_ns > HOLD_NS:
             self._accepted_ns = doubt_ns
         return doubt_ns <= self._accepted_ns < np.inf
+
+    def _is_complete(self) -> bool:
+        """Tell whether no sample can have been taken out by somebody else, or that is not to be known.
+
+        Where one was, what is held is later than it seems to be: it waits for a reading that tells.
+        """
+        return self._time.complete or self._now_ns - self._held_ns > _TELLING_NS
 
     def _release(self) -> Iterator[SampleBlock]:
         """Yield what is held, whole and alive: the registers it was taken with have been read back."""

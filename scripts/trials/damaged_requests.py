@@ -3,20 +3,24 @@
 The page is a process of its own, and behind it is the real service on a simulated sensor. Meanwhile a browser watches,
 and must get each row once. An answer may take 0.1 s, as the browser's side sees it, and one for which the service looks
 into its store 1.5 s; a request that took longer is sent again, as this machine may have been busy, and is slow if it is
-slow four times. Whatever else happens than a refusal or
-an answer is printed, and the exit code is then 1. The test suite sends the first few hundred
+slow four times. What took longer at first is printed with the time that the threads of each process waited meanwhile
+for a processor: so a busy machine can be told from a page that waits. What changes the heads also waits for the
+service's loop, which is between two blocks of samples ten times a second. Whatever else happens than a refusal or an
+answer is printed, and the exit code is then 1. The test suite sends the first few hundred
 (tests/page/test_damaged_requests.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,11 +61,13 @@ def _send(page: ServedPage, daemon: Daemon, numbers: range) -> list[str]:
     """Send all of them, print what came of it, and return what failed."""
     browser, watching = page.browser(), _Watching(page.browser())
     processes = {"page": page.process.pid, "service": daemon.process.pid}
-    outcomes, slowest, failed = Counter[tuple[str, int]](), [0.0], []
+    waiting = {**processes, "this script": os.getpid()}
+    outcomes, slowest, failed, late = Counter[tuple[str, int]](), [0.0], [], list[tuple[float, str]]()
     began, warm_mib = time.monotonic(), dict[str, float]()
     for number in numbers:
         if number - numbers.start == len(numbers) // 4:
             warm_mib = {name: _resident_mib(pid) for name, pid in processes.items()}
+        waited_s = {name: _waited_s(pid) for name, pid in waiting.items()}
         try:
             got = outcome(number, browser)
         except (AssertionError, OSError) as error:
@@ -69,6 +75,9 @@ def _send(page: ServedPage, daemon: Daemon, numbers: range) -> list[str]:
             continue
         outcomes[got.kind, got.status] += 1
         slowest.append(got.seconds)
+        if got.late_s:
+            meanwhile = ", ".join(f"{name} {_waited_s(pid) - waited_s[name]:.3f} s" for name, pid in waiting.items())
+            late.append((got.late_s, f"{number} ({got.kind}, {got.status}): {meanwhile}"))
         if got.is_slow:
             failed.append(f"{number} ({got.kind}, {got.status}): {got.seconds:.3f} s")
     for (kind, status), count in sorted(outcomes.items()):
@@ -79,6 +88,10 @@ def _send(page: ServedPage, daemon: Daemon, numbers: range) -> list[str]:
         f"{1000 * slowest[len(slowest) // 2]:.1f} ms (median), "
         f"{1000 * slowest[len(slowest) * 99 // 100]:.1f} ms (99 %), {1000 * slowest[-1]:.1f} ms (longest)"
     )
+    print(f"{len(late)} were slow at first; so long was waited for a processor meanwhile:")
+    for seconds, line in sorted(late, reverse=True)[:20]:
+        print(f"    {seconds:.3f} s: {line}")
+    print(f"the machine's load: {', '.join(f'{load:.1f}' for load in os.getloadavg())}")
     for name, pid in processes.items():
         now_mib = _resident_mib(pid)
         print(f"{name}: {now_mib:.1f} MiB, {now_mib - warm_mib[name]:+.1f} MiB since a quarter was sent")
@@ -118,6 +131,15 @@ class _Watching:
         if len(streams) != 1 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
             self._failed.append(f"the watching browser got rows of {len(streams)} streams, or not each row once")
         return self._failed
+
+
+def _waited_s(pid: int) -> float:
+    """Return how long the threads of a process have waited for a processor, all together."""
+    waited_ns = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):  # a thread that has just ended
+            waited_ns += int(path.read_text().split()[1])
+    return waited_ns / 1e9
 
 
 def _resident_mib(pid: int) -> float:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chips.handled import Hand
 from chips.spi import WIRES, Loose, SimulatedSpi
 from motionsig.sensors.bus import NO_ADDRESS
 from motionsig.sensors.chips import Chip, Range
 from motionsig.sensors.proving import Proof, prove
 from motionsig.sensors.simulated import Oscillator, SimulatedBus, SimulatedChip, VirtualClock, simulated_chip
+from motionsig.sensors.simulated.hand import Hand
 from motionsig.sensors.spi import SpiBus, over_spi
 
 Words = NDArray[np.int16]

@@ -80,7 +80,7 @@ def test_failure_is_one_line_and_exit_code_1(arguments, what, tmp_path, monkeypa
         (["--verbose", "sensor"], "expected a command, got 'sensor'; did you mean sensors?"),
         (["xyz"], "expected a command, got 'xyz' (see"),
         (["--verbsoe", "models"], "expected an option, got --verbsoe; did you mean --verbose?"),
-        (["replay", "log", "--hpo=3", "--to", "file:x"], "expected an option, got --hpo; did you mean --hop?"),
+        (["replay", "log", "--hpo=3", "--to", "file:x"], "expected an option, got --hpo; did you mean --hop"),
         # Not: --to is missing.
         (["replay", "log", "--too", "file:x"], "expected an option, got --too; did you mean --to?"),
         (["replay", "log", "-json", "--to", "file:x"], "expected an option, got -json; did you mean --json?"),

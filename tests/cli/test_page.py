@@ -222,7 +222,7 @@ def test_two_pages_take_two_ports_also_where_temporary_files_have_long_paths(hom
 @pytest.mark.parametrize(
     ("sensor", "code", "said"),
     [
-        ("simulate", 2, "sensor: expected auto, .* did you mean simulated?"),
+        ("simulate", 2, "sensor: expected the name of a sensor, got .simulate.; did you mean simulated."),
         ("lsm6dsox", 1, "expected"),
     ],
 )
@@ -273,6 +273,9 @@ def test_without_its_libraries_it_says_how_to_install_them(home, monkeypatch, ca
     assert "the page needs uvicorn, which is not installed: " in capsys.readouterr().err
 
 
+LISTED = "list-units --plain --no-legend --state=active motionsig@*.service"
+
+
 def fake_systemd(folder, monkeypatch, state):
     """Put a systemctl first that says this of every unit."""
     (folder / "bin").mkdir()
@@ -287,6 +290,23 @@ def test_without_a_service_it_says_how_to_try_it(home, monkeypatch, capsys):
         assert main(["page", *more]) == 1
         error = capsys.readouterr().err
         assert "sudo scripts/install" in error and error.endswith("motionsig page --sensor simulated\n")
+
+
+def test_a_further_service_that_runs_has_no_page_and_that_is_said(home, monkeypatch):
+    from motionsig.cli.page import service
+
+    fake_systemd(home, monkeypatch, "")
+    assert list(service._others()) == []
+    units = "motionsig@ankle.service loaded active running Motion sensor ankle\nmotionsig@left.service loaded active"
+    (home / "bin/systemctl").write_text(f"""#!/bin/sh\n[ "$*" = "{LISTED}" ] && echo "{units}"\n""")
+    said = list(service._others())
+    assert (
+        said[0]
+        == "motionsig@ankle has no page: this one is of motionsig.service. To look back on what motionsig@ankle stores:"
+    )
+    assert [line.split("store:")[1] for line in said[1::2]] == [
+        f"/var/lib/motionsig-{name}/signatures.db" for name in ("ankle", "left")
+    ]
 
 
 def test_the_service_s_page_is_roots(home, monkeypatch, capsys):

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from chips.handled import Hand
 from chips.planted import PLANTS, AlteringBus
 
 from motionsig.cli import main
@@ -14,6 +13,7 @@ from motionsig.cli.prove import prove_chip
 from motionsig.sensors import CHIPS
 from motionsig.sensors.bus import bus_numbers
 from motionsig.sensors.simulated import VirtualClock, simulated_chip
+from motionsig.sensors.simulated.hand import Hand
 
 
 @pytest.mark.parametrize(("what", "code"), [("acc y dead", 1), (None, 0)])
@@ -35,13 +35,32 @@ def test_the_verdict_and_the_report(
     assert path.name.startswith("motionsig-prove-icm42688p-20") and path.name in out
     content = path.read_bytes()
     report = json.loads(content)
-    assert (report["chip"], report["proved"]) == (chip.name, not code)
+    assert (report["chip"], report["proved"], report["rehearsal"]) == (chip.name, not code, False)
     assert report["verdict"] in out
     assert {it["kind"] for it in report["findings"]} >= {"bus", "FIFO size", "clock", "self-test"}
     assert [it["step"] for it in report["poses"]] == ["flat", "y up", "x up", "flat again", "turn"]
     # Small enough to mail, and no more motion than it says.
     assert len(content) < 40_000
     assert max(len(it["records"]) for it in report["poses"]) == 4
+
+
+def test_a_rehearsal_proves_no_board(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # The two minutes pass at once.
+    monkeypatch.setattr("motionsig.cli.prove.SystemClock", VirtualClock)
+    assert main(["sensors", "--prove", "--sensor", "simulated:mpu6050"]) == 0
+    out, err = capsys.readouterr()
+    assert err.startswith("REHEARSAL: a simulated chip does by itself what each step asks for; no board is seen\n")
+    assert "5. leave it flat, and turn it by a quarter, counter-clockwise seen from above (within 15 s)" in err
+    says = "REHEARSAL, no board was seen, so nothing is proved: this chip does what the table of mpu6050 says"
+    assert f"\n{says}" in out and "attach it" not in out
+    (path,) = tmp_path.iterdir()
+    assert path.name.startswith("motionsig-rehearsal-mpu6050-20")
+    report = json.loads(path.read_bytes())
+    assert (report["rehearsal"], report["proved"], report["verdict"]) == (True, False, says)
+    assert [it["seen"] for it in report["poses"]] == [True] * 5
 
 
 def test_a_report_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,8 +97,16 @@ def test_without_a_chip_it_says_what_it_saw(capsys: pytest.CaptureFixture[str]) 
         (["--bus-clock-hz", "400000", "--self-test"], "--bus-clock-hz: expected --prove beside it, got none"),
         (["--chips", "--prove"], "expected one of --chips, --prove at a time, got 2"),
         (["--self-test", "--prove", "--out", "a.json"], "expected one of --self-test, --prove at a time, got 2"),
+        (
+            ["--prove", "--out", "a.csv"],
+            "--out: expected a name that does not end as another format, got 'a.csv'",
+        ),
+        (["--sensor", "simulated"], "--sensor: expected --prove beside it, got none"),
+        (["--prove", "--sensor", "mpu6050"], "--sensor: expected simulated or simulated:CHIP, got 'mpu6050'"),
+        (["--prove", "--sensor", "simulated:lesson"], "--sensor: expected simulated or simulated:CHIP, got"),
+        (["--prove", "--sensor", "simulated", "--bus", "1"], "expected it without what finds a real chip, got --bus"),
         (["--prove", "--json"], "--json: expected it without --prove"),
-        (["--prove", "--chip", "simulated"], "--chip: expected one of adxl345, "),
+        (["--prove", "--chip", "simulated"], "--chip: expected the name of a chip, got 'simulated'; "),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(

@@ -117,7 +117,7 @@ def test_a_damaged_head_does_not_stop_the_others(capsys, tmp_path):
         (["simulated", "walk.npz"], 2, "SOURCE: expected several of logs only, got simulated, walk.npz"),
         (["walk.npz", "--head", "stil"], 1, "head: expected one of moving, running, still"),
         (["walk.npz", "--option", "rate"], 2, "--option: expected KEY=VALUE, got 'rate'"),
-        (["simulated", "--option", "rate=5"], 2, "--option: expected one of the options accel_range_g"),
+        (["simulated", "--option", "rate=5"], 2, "--option: expected an option, got "),
         (["."], 2, ".: expected a recording, got 1 files of which none is one"),
         (["store:none.db", "--head", "still"], 1, "store:none.db: no such file"),
     ],

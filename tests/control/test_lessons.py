@@ -232,7 +232,7 @@ def test_a_service_that_starts_again_goes_on_with_what_was_found(tmp_path, hand)
         assert [one["number"] for one in lesson["performances"]] == [1, 2, 3] and lesson["state"] == "enough"
         assert teach.ask("lesson.end", save=True, request="e1")["given"] == 3
     with teaching(tmp_path, Hand()) as teach:
-        assert teach.control.lessons is None
+        assert Lessons not in teach.control.made
 
 
 def test_a_kill_between_the_head_and_the_end_of_the_lesson_makes_no_second_one(tmp_path, hand, monkeypatch):

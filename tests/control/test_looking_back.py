@@ -363,7 +363,7 @@ def test_who_waits_for_what_is_stored_holds_back_nobody_else(taught):
     )
     waiting.start()
     try:
-        wait_until(lambda: teach.control.children._jobs)
+        wait_until(lambda: teach.control.made[Children]._jobs)
         teach.begin("knock")
         teach.ask("lesson.end", save=False)
         assert teach.ask("pause", head="turn", paused=True)["paused"]

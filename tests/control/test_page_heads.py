@@ -11,7 +11,8 @@ from motionsig.control.asking import FAILED, HEAD, AskError
 from motionsig.control.judged import switched_on
 from motionsig.control.room import Control
 from motionsig.encoders import find_model
-from motionsig.heads import load_head, owned_heads
+from motionsig.heads import load_head, owned_heads, shipped_heads
+from motionsig.heads.places import named_head
 from motionsig.state import state_folder
 
 
@@ -96,6 +97,33 @@ def test_settings_that_cannot_be_read_at_present_are_not_written_anew(control, p
     settings.unlink()
     (place / "elsewhere").rename(settings)
     assert switched_on(place) == ["moving", "carried"]
+
+
+def test_an_ask_about_one_head_reads_that_one_alone_and_all_are_read_once(control, place, monkeypatch):
+    save(control, "moving", "carried", "swung")
+    read = []
+
+    def reading(folder):
+        read.append(folder.name)
+        return named_head(folder)
+
+    monkeypatch.setattr(page_heads, "named_head", reading)
+
+    def reads(what, /, **parameters):
+        read.clear()
+        ask(control, what, **parameters)
+        return read
+
+    assert reads("pause", head="moving", paused=True) == ["moving"]
+    # Nothing of another one is read but whether it needs this one; and the new one as it is then.
+    assert sorted(set(reads("rename", head="moving", name="shaken")) - {*shipped_heads()}) == [
+        "carried", "moving", "shaken", "swung"
+    ]  # fmt: skip
+    assert len(read) == len(set(read))
+    assert reads("remove", head="shaken") == ["shaken"]
+    read.clear()
+    shown = control.ask({"ask": "heads"})
+    assert sorted(read) == sorted(head["name"] for head in shown)
 
 
 def test_what_a_kill_left_goes_with_the_next_start(control, place):

@@ -291,12 +291,14 @@ def test_a_socket_that_was_passed_is_taken_and_left_listening(path, tmp_path, mo
 
 
 def test_a_socket_that_is_something_else_is_refused(monkeypatch):
+    from motionsig import passed_sockets
     from motionsig.control import unix_sockets
 
     with socket.socket(socket.AF_INET) as other:
         monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+        monkeypatch.setenv("LISTEN_FDS", "1")
         monkeypatch.setenv("LISTEN_FDNAMES", "control")
-        monkeypatch.setattr(unix_sockets, "_FIRST_FD", other.fileno())
+        monkeypatch.setattr(passed_sockets, "FIRST_FD", other.fileno())
         with pytest.raises(OSError, match="expected a Unix socket that listens, got AF_INET"):
             unix_sockets.passed("control")
         assert other.fileno() >= 0

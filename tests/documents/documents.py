@@ -21,7 +21,7 @@ MOST_LINES = {
     "systemd/README.md": 187,
     "systemd/recipes/README.md": 190,
     "motionsig/README.md": 90,
-    "motionsig/sensors/README.md": 276,
+    "motionsig/sensors/README.md": 278,
     "motionsig/recordings/README.md": 140,
     "motionsig/publishers/README.md": 285,
     "motionsig/collector/README.md": 90,

@@ -24,7 +24,7 @@ class A:
     ("text", "known"),
     [
         ("expected a recording, got ...", True),
-        ("... expected one of the formats ...; got ...", True),
+        ("... expected a recording, got ...; its formats: ...", True),
         ("this looks like deg/s: ... (...)", True),
         ("expected root: sudo scripts/install", True),
         ("expected a recording, had ...", False),

@@ -133,6 +133,14 @@ def test_while_another_state_holds():
     ]
 
 
+def test_while_a_state_goes_on_and_not_only_when_it_was_told():
+    # A signature that gives the one .6 gives the other .8, one of .3 gives it .95.
+    state = head("walking", is_state=True, rows=((0, 127, 0, 0, 0, 0),), timing=Timing(0.75, 0.5))
+    knock = head(while_head="walking", timing=Timing(0.55, 0.5))
+    events = Judge([knock, state]).judge(signatures([0.3, 0.5, 0.5, 0.6, 0.5]))
+    assert [(one.head, one.seq) for one in events] == [("walking", 0), ("knock", 3)]
+
+
 @pytest.mark.parametrize(("within_s", "expected"), [(10, 1), (0.1, 0)])
 def test_after_another_event(within_s, expected):
     first = head("first", rows=((0, 127, 0, 0, 0, 0),))

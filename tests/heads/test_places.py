@@ -51,7 +51,7 @@ def test_a_head_that_is_not_there_is_refused_with_those_that_are(given, folder):
 
 def test_without_any_head_it_is_said(monkeypatch):
     monkeypatch.setattr("motionsig.heads.places.shipped_heads", dict)
-    with pytest.raises(HeadError, match="expected one of none, as there is none yet"):
+    with pytest.raises(HeadError, match="expected one of none, as there is none yet, or a folder"):
         find_head("knock")
 
 

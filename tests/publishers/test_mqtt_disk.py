@@ -65,6 +65,7 @@ def test_with_a_broker_there_nothing_is_written(tmp_path: Path, monkeypatch: pyt
             sink.publish(numbered(1, number))
             time.sleep(0.5)
             assert segments(tmp_path / "disk") == {}
+        wait_until(lambda: sink._spool.used_bytes == 0)  # type: ignore[attr-defined]
         sink.close()
         assert segments(tmp_path / "disk") == segments(tmp_path / "buffer") == {}
 

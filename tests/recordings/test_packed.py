@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import made_logs
+import numpy as np
 import pytest
 
+from motionsig import Recorder, SampleBlock, open_recording
 from motionsig.errors import RecordingError
 from motionsig.recordings.members import content_id, members, single, spooled
 
@@ -50,6 +52,20 @@ def test_a_file_that_is_only_called_packed_is_read_as_it_is(tmp_path: Path, suff
     path = tmp_path / f"log.csv{suffix}"
     path.write_bytes(TEXT)
     assert single(path).head() == TEXT[: 1 << 16]
+
+
+def test_our_own_log_is_read_whatever_it_is_called_packed_or_not(tmp_path: Path, suffix: str) -> None:
+    log = tmp_path / "walk.msig"
+    with Recorder(log, rate_hz=100, stream_id=7) as recorder:
+        recorder.write(SampleBlock(np.arange(250) * 10_000_000, np.full((250, 6), 0.5, np.float32), label="sat"))
+    names = {tmp_path / name: log.read_bytes() for name in ("walk.csv", "walk.npz", "walk.parquet", f"a.msig{suffix}")}
+    names[tmp_path / f"walk.msig{suffix}"] = PACKERS[suffix](log.read_bytes())
+    for path, content in names.items():
+        path.write_bytes(content)
+        with open_recording(path) as source:
+            blocks = list(source)
+            assert (sum(map(len, blocks)), {it.label for it in blocks}, source.info.stream_id) == (250, {"sat"}, 7)
+            assert sum(map(len, source)) == 250
 
 
 def test_a_packed_bomb_is_not_unpacked(tmp_path: Path, suffix: str) -> None:

@@ -59,7 +59,11 @@ class Ended:
 def _end(process: subprocess.Popen[str]) -> Ended:
     out, err = process.communicate(timeout=60)
     # That a busy machine makes times less exact is no fault of what is tried here.
-    said = [line for line in err.splitlines(keepends=True) if "times are exact to" not in line]
+    said = [
+        line
+        for line in err.splitlines(keepends=True)
+        if "times are exact to" not in line and not line.startswith("recording ")
+    ]
     return Ended(process.returncode, out, "".join(said))
 
 

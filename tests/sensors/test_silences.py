@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from chips.trial import Bench, bench, mishaps, trial
+from chips.trial import Account, Bench, bench, enter, mishaps, trial
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
@@ -54,6 +54,22 @@ def test_a_bus_that_becomes_slow_and_good_again_is_said_and_taken_back(caplog: p
     after = trial(it, 10)
     assert (after.lost, it.reader.trouble) == (0, None)
     assert after.delivered == pytest.approx(10 * it.setting.rate_hz, rel=0.05)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_machine_that_becomes_busy_keeps_no_samples_back(name: str) -> None:
+    it = bench(name, oscillator=SKEWED)
+    assert trial(it, 5).max_error_s < 1e-3
+    it.bus.slow_s = (2e-4, 2e-3)
+    account, waited_s, before_ns = Account(), 0.0, it.clock.monotonic_ns()
+    for block in filter(len, it.blocks(40)):
+        enter(account, it, block)
+        waited_s = max(waited_s, (it.clock.monotonic_ns() - before_ns) / NS_PER_S)
+        before_ns = it.clock.monotonic_ns()
+    assert waited_s < 0.2
+    assert (account.wrong, account.lost) == (0, 0)
+    assert account.max_error_s < 1e-3
+    assert account.doubtful_error_s < 2e-3
 
 
 def test_no_more_is_held_than_two_seconds_of_samples() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
+import pytest
+from chips.trial import bench, trial
 
 from motionsig.sensors import open_sensor
-from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock, simulated_chip, walking
+from motionsig.sensors.simulated import Faults, Oscillator, SimulatedBus, VirtualClock, simulated_chip, walking
 
 RECORD = 14  # bytes of a gyroscope's and an accelerometer's word in an LSM6DSO's FIFO
 MS = 1_000_000
@@ -39,3 +43,25 @@ def test_a_sample_lost_without_a_report_is_a_gap() -> None:
         data = np.concatenate([block.data for block in blocks[after:]])
         assert len(time_ns) > 200
         assert np.abs(data - walking(np.arange(len(data)), time_ns)).max() < 0.15
+
+
+@pytest.mark.parametrize("name", ["mpu6050", "lsm6dso", "bmi160", "lis3dh"])
+def test_a_sample_that_another_program_takes_out_is_reported_where_it_was(name: str) -> None:
+    it = bench(name, oscillator=Oscillator(skew=0.02))
+    trial(it, 2)
+    chip, read, other, taken, next_ns = it.reader.fifo.chip, it.bus.read, random.Random(name), 0, 0
+
+    def shared(address: int, register: int, size: int) -> bytes:
+        """Read, as another program does now and then, just before we do (I2C_SLAVE_FORCE asks for no lock)."""
+        nonlocal taken, next_ns
+        if it.clock.monotonic_ns() > next_ns:
+            next_ns, taken = it.clock.monotonic_ns() + round(other.uniform(300, 1500)) * MS, taken + 1
+            read(address, chip.fifo_register & 0xFF, chip.record.itemsize)
+        return read(address, register, size)
+
+    it.bus.read = shared  # type: ignore[method-assign]
+    account = trial(it, 40)
+    # Until the times of a new segment are known well, no reading can tell.
+    assert taken >= 40 and account.gaps >= taken - 3
+    assert account.wrong == 0 and account.unreported <= 2
+    assert "another program may read this chip" in str(it.reader.trouble)

@@ -25,7 +25,7 @@ from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.poses import face_of
 from motionsig.sensors.calibration.rest import REST_S, Rest, find_rests
 from motionsig.sensors.calibration.storage import load_calibration, save_calibration
-from motionsig.sensors.names import PHONE
+from motionsig.sensors.names import PHONE, simulated_part
 
 
 def add_to(commands: Any) -> None:
@@ -65,6 +65,9 @@ def _calibrate(options: argparse.Namespace) -> int:
             raise InputError("--device: expected with --log only; a sensor knows its own name")
         if options.sensor.lower() == PHONE:
             raise InputError("--sensor: expected a sensor that stays the same, got a phone, which calibrates itself")
+        if options.sensor.lower().startswith("simulated") and not simulated_part(options.sensor)[1]:
+            still = "simulated:lesson lies flat and rests for 3 s of 4"
+            raise InputError(f"--sensor: expected one that comes to rest, got {options.sensor!r}, which walks; {still}")
         with open_chosen(options, calibration="none") as source:
             device = source.device_id
             rests = gather(source, plan(options.what, options.skew), timeout_s=options.timeout)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
+import time
 from collections.abc import Callable
 
 import numpy as np
 
 from motionsig.blocks import Source
+from motionsig.cli.progress import printers
 from motionsig.errors import SensorError
 from motionsig.sensors.calibration.fit import MOUNT_ANGLE_DEG
 from motionsig.sensors.calibration.model import Floats
 from motionsig.sensors.calibration.poses import angle_deg, face_of, is_leaning, missing_faces, untested_faces
-from motionsig.sensors.calibration.rest import CELL_S, REST_S, Rest, find_rests
+from motionsig.sensors.calibration.rest import CELL_S, REST_S, Rest, SilentError, find_rests
 
 Plan = Callable[[Floats], tuple[int, str]]
 """From the poses so far, (k, 3) m/s², to how many are still needed and what comes next."""
@@ -59,15 +59,19 @@ def _all_faces_and_skew(poses: Floats) -> tuple[int, str]:
 def gather(source: Source, plan: Plan, *, timeout_s: float) -> list[Rest]:
     """Ask for one pose after the other on standard error; return those that were needed.
 
-    Raises SensorError after `timeout_s` of samples without a new one.
+    Raises SensorError after `timeout_s` without a new one, by the samples' time, by ours while none come.
     """
     rests: list[Rest] = []
     left, text = plan(np.empty((0, 3)))
     say, show = printers()
+    say(
+        f"each pose is found once it was still for {REST_S:g} s; {timeout_s:g} s without a new one end this, as ^C does"
+    )
     say(text)
-    waited_s, reason = 0.0, ""
+    waited_s, reason, heard_s = 0.0, "", time.monotonic()
     for step in find_rests(source, source.rate_hz):
-        waited_s += CELL_S
+        if not isinstance(step, SilentError):
+            waited_s, heard_s = waited_s + CELL_S, time.monotonic()
         if isinstance(step, Rest):
             poses = np.array([rest.mean[:3] for rest in (*rests, step)])
             name = face_of(poses[-1])
@@ -83,22 +87,8 @@ def gather(source: Source, plan: Plan, *, timeout_s: float) -> list[Rest]:
                 say(f"{name} again: that one is there already; {text}")
         elif step is not None:
             reason = str(step)
-            show(f"waiting for {REST_S:g} s at rest: {reason}")
-        if waited_s > timeout_s:
+        waiting_s = waited_s + time.monotonic() - heard_s
+        show(f"waiting for {REST_S:g} s at rest, {waiting_s:.0f} of {timeout_s:g} s: {reason or 'it is still'}")
+        if waiting_s > timeout_s:
             raise SensorError(f"calibrate: expected a new pose within {timeout_s:g} s, got none; {text}; {reason}")
     raise SensorError(f"calibrate: expected poses, got the end of the samples; {text}; {reason}")
-
-
-def printers() -> tuple[Callable[[str], None], Callable[[str], None]]:
-    """Return what prints a line on standard error, and what shows a passing one there if it is a terminal."""
-    moving = sys.stderr.isatty()
-    clear = "\r\x1b[2K" if moving else ""
-
-    def say(text: str) -> None:
-        print(clear + text, file=sys.stderr, flush=True)
-
-    def show(text: str) -> None:
-        if moving:
-            print(clear + text[: shutil.get_terminal_size().columns - 1], end="", file=sys.stderr, flush=True)
-
-    return say, show

@@ -18,6 +18,7 @@ from typing import Any
 from motionsig.cli.doctor import buses, edgetpu, machine, service, software, spi
 from motionsig.cli.doctor.findings import Finding, Mark
 from motionsig.cli.option import option
+from motionsig.encoders.edgetpu.presence import edgetpus
 from motionsig.sensors import Found, scan
 from motionsig.sensors.bus import I2cBus
 from motionsig.state import state_path
@@ -60,11 +61,16 @@ def _scan(number: int) -> list[Found]:
 def _doctor(options: argparse.Namespace) -> int:
     findings = []
     if options.broker is None:
+        if edgetpus(Path("/")):
+            print(
+                f"an Edge TPU is there: asking it takes {edgetpu.LIBRARY_DEADLINE_S:g} s at most ...", file=sys.stderr
+            )
         found = examine(Path("/"), options.model)
     else:
         # Imported only now: nothing else here needs the receiver.
-        from motionsig.cli.doctor.broker import broker
+        from motionsig.cli.doctor.broker import WAIT_S, broker
 
+        print(f"asking the broker, which may take {WAIT_S:g} s for each answer ...", file=sys.stderr)
         found = broker(options.broker)
     for finding in found:
         findings.append(finding)

@@ -27,7 +27,7 @@ from motionsig.publishers.transport import check_files
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
-_WAIT_S = 5.0
+WAIT_S = 5.0
 
 
 def broker(url: str) -> Iterator[Finding]:
@@ -47,7 +47,7 @@ def broker(url: str) -> Iterator[Finding]:
         on_message=lambda message: heard.update({message.topic: message}),
     )
     try:
-        connection.open(_WAIT_S, lambda: False)
+        connection.open(WAIT_S, lambda: False)
         most = connection.limits.max_packet_bytes
         limit = f", packets of up to {most:,} bytes" if most else ""
         if connection.version == MQTT_5:
@@ -66,8 +66,8 @@ def _messages(connection: Connection, heard: dict[str, MQTTMessage], prefix: str
     """Yield what becomes of the receiver's subscription, of a message, and of messages that the broker dropped."""
     topics = prefix.removeprefix("$share/").partition("/")[2] if prefix.startswith("$share/") else prefix
     test = f"{topics}/{own}/doctor"
-    connection.subscribe(f"{topics}/+/signatures", _WAIT_S)
-    connection.subscribe(test, _WAIT_S)
+    connection.subscribe(f"{topics}/+/signatures", WAIT_S)
+    connection.subscribe(test, WAIT_S)
     connection.listen(DROPPED_TOPIC)
     yield ok(f"subscription: the broker accepts {topics}/+/signatures")
     try:
@@ -89,7 +89,7 @@ def _test_message(connection: Connection, heard: dict[str, MQTTMessage], topic: 
     mid = connection.publish(topic, b"heard?")
     answers = _wait(connection, lambda: [each for each in connection.acknowledged if each.mid == mid])
     if not answers:
-        return wrong(f"test message: no acknowledgement within {_WAIT_S:g} s", "read the broker's log")
+        return wrong(f"test message: no acknowledgement within {WAIT_S:g} s", "read the broker's log")
     if answers[0].reason.refused:
         return note("test message: this user may not send one, so whether messages arrive is not known")
     if _wait(connection, lambda: topic in heard):
@@ -102,7 +102,7 @@ def _test_message(connection: Connection, heard: dict[str, MQTTMessage], topic: 
 
 def _wait(connection: Connection, what: Any) -> Any:
     """Return what `what` returns as soon as it is true, or after some seconds."""
-    end_s = time.monotonic() + _WAIT_S
+    end_s = time.monotonic() + WAIT_S
     while not (found := what()) and time.monotonic() < end_s:
         connection.loop(0.1)
     return found

@@ -11,6 +11,7 @@ from pathlib import Path
 from motionsig.encoders.signing import sign as signature_of
 from motionsig.encoders.signing import signer
 from motionsig.encoders.tflite import printable
+from motionsig.endings import require_ending
 from motionsig.errors import HeadError, ModelError
 from motionsig.files import replace_file
 from motionsig.heads import heads_folder, owned_heads, remove_head
@@ -30,6 +31,7 @@ def export(options: argparse.Namespace) -> int:
     sent = read_files(folder_of(options.head))
     if os.path.lexists(options.out):
         raise HeadError(f"{options.out}: expected a new file or folder, got one that is there")
+    require_ending(options.out, (".zip",), where="OUT: ", instead="a name in .zip makes a zip, any other a folder")
     if options.out.suffix.lower() == ".zip":
         try:
             replace_file(options.out, zipped(sent.files), mode=0o600)

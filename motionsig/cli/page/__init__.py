@@ -1,7 +1,8 @@
 """`motionsig page`: see it move, teach it and look back, in a browser.
 
-With the service: prints a link that lets one browser in, once. Without it: --sensor opens a sensor in this process, and
-SOURCE looks back in a store; both until Ctrl-C.
+With the service, motionsig.service: prints a link that lets one browser in, once. Without it: --sensor opens a sensor
+in this process, and SOURCE looks back in a store; both until Ctrl-C. A further service, motionsig@NAME, has no page;
+store:/var/lib/motionsig-NAME/signatures.db is what it stores.
 """
 
 from __future__ import annotations

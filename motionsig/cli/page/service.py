@@ -17,6 +17,7 @@ from motionsig.errors import InputError, MotionsigError
 
 SERVER, SERVICE, CONTROL = "motionsig-page.service", "motionsig.service", "motionsig-control.socket"
 USER = "motionsig-page"
+_FURTHER = "motionsig@{}.service"
 STATE, RUNTIME = Path("/var/lib/motionsig-page"), Path("/run/motionsig-page")
 
 _TRY = "to try it without the service: motionsig page --sensor simulated"
@@ -49,6 +50,19 @@ def show(*, network: bool, loopback: bool) -> None:
         print(line)
     if not _is("active", CONTROL):
         print(f"The service does not run, so the page has nothing to show: sudo systemctl restart {SERVICE}")
+    for line in _others():
+        print(line)
+
+
+def _others() -> Iterator[str]:
+    """Yield what to do in place of a page of each further service that runs, motionsig@NAME."""
+    command = ["systemctl", "list-units", "--plain", "--no-legend", "--state=active", _FURTHER.format("*")]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    first, last = _FURTHER.split("{}")
+    for unit in (line.split()[0] for line in said.splitlines() if line.startswith(first)):
+        name = unit.removeprefix(first).removesuffix(last)
+        yield f"{first}{name} has no page: this one is of {SERVICE}. To look back on what {first}{name} stores:"
+        yield f"        sudo motionsig page store:/var/lib/motionsig-{name}/signatures.db"
 
 
 def _lines(*, is_network: bool, owner: tuple[int, int]) -> Iterator[str]:

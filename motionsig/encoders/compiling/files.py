@@ -19,8 +19,10 @@ from pathlib import Path
 from motionsig.encoders.compiling.compiler import Compilation
 from motionsig.encoders.models import find_model, model_names, shipped_models
 from motionsig.encoders.tflite import printable, read_model_file
+from motionsig.endings import require_ending
 from motionsig.errors import InputError, ModelError
 from motionsig.files import locked_folder, write_file
+from motionsig.hints import refused
 from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, MOST_CARD_BYTES, ModelCard, load_card, read_plain
 
 _PAGE_NAME = "README.md"
@@ -51,10 +53,8 @@ def open_model(model: str | Path) -> ModelFile:
     try:
         return ModelFile(path, read_model_file(path), None)
     except FileNotFoundError as error:
-        raise ModelError(
-            f"model: expected one of {', '.join(shipped_models())}, a folder with a {CARD_NAME} or a .tflite file, "
-            f"got {str(model)!r}"
-        ) from error
+        besides = f", a folder with a {CARD_NAME} or a .tflite file"
+        raise ModelError(f"model: {refused(str(model), shipped_models(), what='a model', besides=besides)}") from error
     except OSError as error:
         raise ModelError(f"{path}: expected a .tflite file, got: {error.strerror}") from error
 
@@ -65,6 +65,8 @@ def out_folder(model: ModelFile, out: Path | None) -> Path:
     Raises InputError for a file or another model's folder, ModelError for one that cannot be written.
     """
     folder = model.path.parent if out is None else out
+    if not folder.exists():
+        require_ending(folder, (), where="OUT: ", instead="it is a folder: name it such as my-model-edgetpu")
     existing = next(parent for parent in (folder, *folder.absolute().parents) if os.path.lexists(parent))
     if not existing.is_dir():
         raise InputError(f"OUT: expected a folder, got {str(folder)!r}, where {existing} is a file or leads nowhere")

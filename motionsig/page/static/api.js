@@ -66,6 +66,8 @@ export async function change(name, parameters = {}) {
 // The newest of each kind. Signatures and events are not kept here.
 export const latest = { hello: null, status: null, heads: null, lesson: null, connection: { state: "connecting" } };
 
+export const headOf = (name) => latest.heads?.find((head) => head.name === name);
+
 const listeners = {};
 
 // Calls `listener` with each of that kind, at once with the newest where there is one.
@@ -90,7 +92,7 @@ export const freshHeads = async () => tell("heads", await ask("heads"));
 const OLDEST = "0:0"; // a place that never was: the feed begins with all that is kept
 let lastId = OLDEST;
 let ending = null; // ends the feed that is open
-let heardAt = 0;
+let heardAt = 0; // by the clock that goes on while a phone sleeps
 let run = 0; // counts the calls of follow, of which only the last one goes on; 0: there is none
 let runs = 0;
 
@@ -98,7 +100,7 @@ let runs = 0;
 export async function follow() {
 	const mine = (run = runs += 1);
 	for (let failed = 0; run === mine; failed += 1) {
-		const began = performance.now();
+		const began = Date.now();
 		let status = 0;
 		try {
 			ending = new AbortController();
@@ -116,9 +118,9 @@ export async function follow() {
 			status = error.status ?? status;
 		}
 		ending?.abort();
-		if (performance.now() - began > 5000) failed = 0;
+		if (Date.now() - began > 5000) failed = 0;
 		const why = { 429: "crowded", 503: "service" }[status] ?? "network";
-		if (run === mine) tell("connection", { state: "away", why });
+		if (run === mine) tell("connection", { state: "away", why, slept: Date.now() - heardAt > SILENT_MS });
 		await pause(AGAIN_MS[Math.min(failed, AGAIN_MS.length - 1)]);
 	}
 }
@@ -139,7 +141,7 @@ async function read(reader) {
 	for (;;) {
 		const { done, value } = await reader.read();
 		if (done) return;
-		heardAt = performance.now();
+		heardAt = Date.now();
 		rest += decoder.decode(value, { stream: true });
 		const messages = rest.replaceAll("\r\n", "\n").split("\n\n");
 		rest = messages.pop();
@@ -164,9 +166,9 @@ listen("service", async ({ up }) => {
 // A phone that slept, or a cable that was pulled, leaves a feed that looks open and is dead.
 setInterval(() => {
 	const expected = run && latest.hello?.live && latest.connection.state === "open";
-	if (expected && document.visibilityState === "visible" && performance.now() - heardAt > SILENT_MS) ending?.abort();
+	if (expected && document.visibilityState === "visible" && Date.now() - heardAt > SILENT_MS) ending?.abort();
 }, 1000);
 document.addEventListener("visibilitychange", () => {
-	if (document.visibilityState === "visible" && performance.now() - heardAt > 3000) ending?.abort();
+	if (document.visibilityState === "visible" && Date.now() - heardAt > 3000) ending?.abort();
 });
 addEventListener("online", () => ending?.abort());

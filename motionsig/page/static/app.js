@@ -1,7 +1,7 @@
 // The frame: views, banner, way in.
 
 import { follow, latest, leave, listen, pair, pause, session } from "./api.js";
-import { h, icon, put, setText } from "./dom.js";
+import { byId, h, icon, put, setText } from "./dom.js";
 import * as heads from "./heads.js";
 import * as live from "./live.js";
 import * as lookback from "./lookback.js";
@@ -19,7 +19,6 @@ const made = {};
 let current = "live";
 let letIn = false;
 
-const byId = (id) => document.getElementById(id);
 const panel = (name) => byId(`view-${name}`); // not the fragment's own name, to which a browser would scroll
 
 function frame() {
@@ -71,6 +70,7 @@ function keys(event) {
 }
 
 let away = null;
+let wasLong = null; // whether nothing was heard for long, as on a phone that sleeps
 let hide = null;
 
 function banner(kind, lines, forMs) {
@@ -84,11 +84,12 @@ function banner(kind, lines, forMs) {
 
 const back = (lines) => banner("back", lines, BACK_MS);
 
-function connected({ state, why }) {
+function connected({ state, why, slept }) {
 	byId("connection").dataset.state = state;
 	const word = state === "open" && latest.hello?.live === false ? "stored" : state;
 	setText(byId("connection"), texts.frame.connection[word]);
 	if (state === "away") {
+		wasLong ||= slept;
 		if (away === "told") banner("away", texts.banner[why]);
 		away ??= setTimeout(() => {
 			away = "told";
@@ -96,9 +97,9 @@ function connected({ state, why }) {
 		}, AWAY_MS);
 		return;
 	}
-	if (state === "open" && away === "told") back(texts.banner.back);
+	if (state === "open" && (away === "told" || wasLong)) back(texts.banner.back);
 	clearTimeout(away);
-	away = null;
+	away = wasLong = null;
 	if (state === "unpaired") unpaired(letIn && texts.pair.ended);
 }
 

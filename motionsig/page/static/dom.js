@@ -4,14 +4,14 @@ import { texts } from "./texts.js";
 
 export const dark = matchMedia("(prefers-color-scheme: dark)");
 
-const SVG = "http://www.w3.org/2000/svg";
+export const cssColour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
 
 // h("p.muted.small#id", { title: text, onclick: act }, "Text", element): a tag with classes and an id, then attributes and
 // children. "on..." is a listener, true sets an attribute; what is null or false is left out.
 export function h(selector, ...parts) {
 	const [tag, ...names] = selector.split(/(?=[.#])/);
 	const inSvg = ["svg", "use", "path"].includes(tag);
-	const element = inSvg ? document.createElementNS(SVG, tag) : document.createElement(tag);
+	const element = inSvg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
 	for (const name of names) {
 		if (name[0] === "#") element.id = name.slice(1);
 		else element.classList.add(name.slice(1));
@@ -35,13 +35,10 @@ export const icon = (name) => h("svg.icon", { "aria-hidden": "true" }, h("use", 
 // A button; `act` gets it. Without `act` it sends its form.
 export function button(text, act, kind = "", more = {}) {
 	const type = act ? "button" : "submit";
-	const element = h(`button.button${kind}`, { type, onclick: act && (() => act(element)), ...more }, text);
-	return element;
+	return h(`button.button${kind}`, { type, onclick: act && ((event) => act(event.currentTarget)), ...more }, text);
 }
 
 export const asking = (text, action, kind, more) => button(text, (self) => pressed(self, action), kind, more);
-
-export const closing = (label, act) => button(icon("close"), act, ".quiet.icon-only", { "aria-label": label });
 
 export const select = (attributes, options) =>
 	h("select.input", attributes, options.map(([value, text = value]) => h("option", { value }, text)));
@@ -52,13 +49,12 @@ export const card = (title, ...children) => h("section.card", title && h("h3", t
 export const input = (attributes) =>
 	h("input.input", { autocomplete: "off", autocapitalize: "none", spellcheck: "false", maxlength: "64", ...attributes });
 
-// The items of a <dl>. pairs: [term, value] each, or false.
-export const facts = (pairs) => pairs.filter(Boolean).map(([term, value]) => h("div", h("dt", term), h("dd", value)));
+export const notice = ([title, text, command]) =>
+	h("div.notice.trouble", h("p", title), h("p", text), command && h("code.command", command));
 
 export const line = (name, chip, details, act) =>
 	h(
 		"li.line",
-		{ "data-errors": true },
 		h("div", h("p", h("strong", name), " ", chip && h("span.chip.on", chip)), h("p.muted.small", details)),
 		act,
 	);
@@ -73,7 +69,9 @@ export function setText(element, text) {
 	if (element.textContent !== text) element.textContent = text;
 }
 
-export const say = (text) => document.getElementById("say").replaceChildren(h("p", text));
+export const byId = (id) => document.getElementById(id);
+
+export const say = (text) => byId("say").replaceChildren(h("p", text));
 
 export function why(error) {
 	if (!error.kind) throw error;
@@ -81,23 +79,26 @@ export function why(error) {
 }
 
 // Asks with a dialog; resolves to true where its action was chosen. `cancel` has the focus first.
-export function confirmed(title, lines, action) {
+export function confirmed(title, text, action) {
 	return new Promise((resolve) => {
 		const close = (value) => () => dialog.close(value);
 		const acts = h("div.actions", button(texts.frame.cancel, close("")), button(action, close("yes"), ".danger"));
-		const about = lines.map((text) => h("p", text));
-		const dialog = h("dialog.card", { "aria-labelledby": "asked" }, h("h2#asked", title), about, acts);
-		dialog.addEventListener("close", () => {
+		const onclose = () => {
 			resolve(dialog.returnValue === "yes");
 			dialog.remove();
-		});
+		};
+		const about = { "aria-labelledby": "asked", onclose };
+		const dialog = h("dialog.card", about, h("h2#asked", title), text && h("p", text), acts);
 		document.body.append(dialog);
 		dialog.showModal();
 	});
 }
 
+// Where what came of a press is said.
+export const placeOf = (button) => button.closest(".line, .field, .card");
+
 export async function pressed(button, action) {
-	const place = button.closest("[data-errors]") ?? button.parentElement;
+	const place = placeOf(button);
 	place.querySelector(":scope > .error")?.remove();
 	button.setAttribute("aria-busy", "true");
 	button.disabled = true;

@@ -1,7 +1,7 @@
 // The view "Heads".
 
 import { ask, change, freshHeads, latest, listen } from "./api.js";
-import { asking, button, card, confirmed, h, input, pressed, say } from "./dom.js";
+import { asking, button, byId, card, confirmed, h, input, pressed, say } from "./dom.js";
 import { texts } from "./texts.js";
 
 const MOST_BYTES = 3 << 20; // of a file: as base64 it is a third longer
@@ -10,11 +10,10 @@ const words = texts.heads;
 
 export function create(panel) {
 	const list = h("div.columns.heads");
-	const file = h("input.unseen#import", { type: "file", accept: ".zip", tabindex: "-1", "aria-hidden": "true" });
+	const onchange = () => file.files.length && pressed(open, take);
+	const file = h("input.unseen#import", { type: "file", accept: ".zip", tabindex: "-1", "aria-hidden": "true", onchange });
 	const open = button(words.import, () => file.click());
-	file.addEventListener("change", () => file.files.length && pressed(open, take));
 	const imports = card(words.importTitle, h("p.muted", words.importText), h("div.actions", open, file));
-	imports.dataset.errors = "";
 	panel.append(h("h2", { tabindex: "-1" }, words.tab), list, imports);
 
 	let shown = "";
@@ -25,8 +24,8 @@ export function create(panel) {
 		if (renaming || text === shown) return;
 		shown = text;
 		const focus = document.activeElement.id;
-		list.replaceChildren(...(heads.length ? heads.map(cardOf) : [h("p.card.muted", texts.live.likeness.none)]));
-		if (focus && !document.activeElement.id) document.getElementById(focus)?.focus();
+		list.replaceChildren(...heads.map(cardOf));
+		if (focus && !document.activeElement.id) byId(focus)?.focus();
 	}
 
 	function cardOf(head) {
@@ -40,7 +39,7 @@ export function create(panel) {
 		const lines = [...head.expectation, words.examples(head)].filter(Boolean).map((line) => h("li", line));
 		return h(
 			"article.card",
-			{ "data-errors": true, "aria-label": name },
+			{ "aria-label": name },
 			h(
 				"header",
 				h("h3", name),
@@ -56,7 +55,7 @@ export function create(panel) {
 			!may.includes("rename") && h("p.muted.small", words.fixed[head.whose]),
 			h(
 				"div.actions",
-				may.includes("improve") && link("teach?better=", words.improve),
+				may.includes("improve") && latest.hello?.live && link("teach?better=", words.improve),
 				latest.hello?.store && link("lookback?head=", words.show),
 				verb("pause", head.paused ? words.resume : words.pause, asking, () => pause(head)),
 				verb("rename", words.rename, button, (self) => rename(head, self)),

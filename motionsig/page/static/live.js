@@ -1,7 +1,7 @@
 // The view "Live".
 
-import { latest, listen } from "./api.js";
-import { card, facts, h, line, put, say, set, setText } from "./dom.js";
+import { headOf, latest, listen } from "./api.js";
+import { card, h, line, notice, put, say, set, setText } from "./dom.js";
 import { improving } from "./improve.js";
 import { createRibbon } from "./ribbon.js";
 import { texts } from "./texts.js";
@@ -19,11 +19,10 @@ export function create(panel) {
 	const trouble = h("div.troubles");
 	const readout = h("div.readout");
 	const bars = h("ul.likeness");
-	const none = h("div.field", h("p", words.likeness.none), h("a.button.primary", { href: "#teach" }, texts.teach.title));
 	const list = h("ul.rows");
 	const device = h("dl.facts");
 	const parts = [h("span.part", words.ribbon.motion), h("span.part.posture", words.ribbon.posture)];
-	const key = (name, text = words.ribbon.legend[name]) => h("span", h(`i.key.${name}`), text);
+	const key = (name) => h("span", h(`i.key.${name}`), words.ribbon.legend[name]);
 	const { low, high } = words.ribbon.legend;
 	panel.append(
 		h("h2.unseen", words.tab),
@@ -34,11 +33,11 @@ export function create(panel) {
 			h("div.canvas", canvas, parts),
 			inWords,
 			h("p.muted.small", words.ribbon.about),
-			h("p.legend", h("span", low, h("i.key.ramp"), high), ["rest", "bridged", "gap"].map((name) => key(name))),
+			h("p.legend", h("span", low, h("i.key.ramp"), high), ["rest", "bridged", "gap"].map(key)),
 		),
 		h(
 			"div.columns",
-			card(words.likeness.title, h("p.muted.small", words.likeness.about), bars, none),
+			card(words.likeness.title, h("p.muted.small", words.likeness.about), bars),
 			card(words.events.title, list),
 		),
 		card(words.device, device),
@@ -51,16 +50,18 @@ export function create(panel) {
 	const newest = {};
 
 	function states() {
-		const held = [...since].map(([name, from]) =>
-			h("p", h("strong", name), " ", from && h("span.muted", words.now.holds(from, (Date.now() - from) / 1000))),
-		);
+		const held = [...since].map(([name, from]) => {
+			const { off, hold_s: seconds } = headOf(name) ?? {};
+			const holds = from && words.now.holds(from, (Date.now() - from) / 1000);
+			const pauses = newest[name] < off && words.now.pauses(seconds);
+			return h("p", h("strong", name), " ", h("span.muted", [holds, pauses].filter(Boolean).join("; ")));
+		});
 		put(readout, held.length ? held : h("p.muted", words.now.none));
 	}
 
 	function judged(heads) {
 		bars.replaceChildren(...heads.map(({ name }) => (meters[name] ??= makeMeter(name)).element));
 		for (const head of heads) meters[head.name].show(head, newest[head.name]);
-		none.hidden = heads.length > 0;
 		tellEvents();
 	}
 
@@ -86,7 +87,7 @@ export function create(panel) {
 	// The row of an event stays as long as what it says, with what was said beside it.
 	function tellEvents() {
 		for (const one of events) {
-			const may = latest.heads?.find(({ name }) => name === one.head)?.may.includes("improve") && one.phase !== "began";
+			const may = headOf(one.head)?.may.includes("improve") && one.phase !== "began";
 			if (!one.row || one.may !== may) Object.assign(one, { may, row: rowOf(one, may) });
 		}
 		const rows = events.length ? events.map(({ row }) => row) : [h("li.muted", words.events.none)];
@@ -119,7 +120,7 @@ export function create(panel) {
 			if (from) ribbon.mark({ head: name, phase: "began", start_ns: from * 1e6 });
 		}
 		states();
-		if (visible) put(device, facts(words.facts(status)));
+		if (visible) put(device, words.facts(status).filter(Boolean).map(factOf));
 	}
 
 	const tellInWords = () => setText(inWords, words.ribbon.words(ribbon.summary()));
@@ -164,8 +165,8 @@ function troubles(hello, status) {
 	].filter(Boolean);
 }
 
-const notice = ([title, text, command]) =>
-	h("div.notice.trouble", h("p", title), h("p", text), command && h("code.command", command));
+const factOf = ([term, value]) => h("div", h("dt", term), h("dd", value));
+
 function makeMeter(name) {
 	const value = h("span.value");
 	const bar = h("div.bar", { role: "meter", "aria-label": name, "aria-valuemin": "0" }, h("i.score"), h("i.threshold"));

@@ -1,7 +1,7 @@
 // The view "Look back": strips with what the heads told then and would tell now.
 
-import { ask, latest, listen } from "./api.js";
-import { asking, button, closing, dark, h, select, setText, why } from "./dom.js";
+import { ask, headOf, latest, listen } from "./api.js";
+import { asking, button, dark, h, icon, select, setText, why } from "./dom.js";
 import { improving } from "./improve.js";
 import { colours, drawStrip, numberOf, shape } from "./marks.js";
 import { RANGES, fromField, oddHours, toField } from "./spans.js";
@@ -21,7 +21,7 @@ export function create(panel) {
 	const newest = () => latest.hello?.newest_ms ?? Date.now();
 	let first = RANGES.week.first(newest());
 	let heads = [];
-	let hidden = new Set(); // names of those that are not shown
+	let hides = new Map(); // by name whether it is hidden; null: whether all others are
 	let answer = null;
 	let chosen = null; // {from_ms, to_ms, head, event}; event: null for a stretch
 	let like = []; // windows that are like the chosen one
@@ -86,7 +86,9 @@ export function create(panel) {
 
 	const end = () => RANGES[range].strips(first).at(-1)[1];
 	const until = () => Math.min(end(), Date.now());
-	const shown = () => (answer?.heads ?? heads.map(({ name }) => ({ name, events: [] }))).filter(({ name }) => !hidden.has(name));
+	const names = () => [...new Set([...heads, ...(answer?.heads ?? [])].map(({ name }) => name))];
+	const isHidden = (name) => hides.get(name) ?? hides.get(null);
+	const shown = () => (answer?.heads ?? heads.map(({ name }) => ({ name, events: [] }))).filter(({ name }) => !isHidden(name));
 
 	// What to look at in another range.
 	const centre = () => chosen?.from_ms ?? end() - 1;
@@ -142,19 +144,18 @@ export function create(panel) {
 	}
 
 	function showChips() {
-		const chip = ({ name }, index) => {
+		const chip = (name, index) => {
 			const toggle = () => {
-				if (!hidden.delete(name)) hidden.add(name);
+				hides.set(name, !isHidden(name));
 				show();
 				chips.children[index].focus();
 			};
-			const act = button(shape(numberOf(name)), toggle, ".toggle", { "aria-pressed": String(!hidden.has(name)) });
+			const act = button(shape(numberOf(name)), toggle, ".toggle", { "aria-pressed": String(!isHidden(name)) });
 			const events = answer?.heads.find((head) => head.name === name)?.events;
 			act.append(name, events ? h("span.muted", format.number(events.length)) : "");
 			return act;
 		};
-		chips.hidden = !heads.length;
-		chips.replaceChildren(...heads.map(chip));
+		chips.replaceChildren(...names().map(chip));
 	}
 
 	function draw() {
@@ -265,18 +266,21 @@ export function create(panel) {
 		const improve = (text, verb, name) =>
 			improving(text, verb, name, from_ms, to_ms, { done: () => refresh({ keep: true }) });
 		const found = h("div.alike");
-		const notThis = able.includes(head) ? improve(t.notThis(head), "not_this", () => head) : h("p.muted.small", t.notYours(head));
+		const close = button(icon("close"), shut, ".quiet.icon-only", { "aria-label": t.close });
+		const known = headOf(head);
+		const notThis = able.includes(head)
+			? improve(t.notThis(head), "not_this", () => head)
+			: h("p.muted.small", known ? t.notYours(head) : t.isGone(head));
 		details.replaceChildren(
-			h("header", event && shape(numberOf(head), event), h("h3", head ?? t.stretch), closing(t.close, shut)),
+			h("header", event && shape(numberOf(head), event), h("h3", head ?? t.stretch), close),
 			h("p", t.lasted(from_ms, (to_ms - from_ms) / 1000)),
-			event ? h("p", t.judged(event)) : "",
+			event ? h("p", t.judged(event, known)) : "",
 			h(
 				"div.field",
-				{ "data-errors": true },
 				event && notThis,
 				others.length > 0 && h("div.pair", which, improve(t.thisToo, "this_too", () => which.value)),
 			),
-			h("div.field", { "data-errors": true }, asking(t.alike, () => showAlike(found))),
+			h("div.field", asking(t.alike, () => showAlike(found))),
 			found,
 			event ? "" : stretch(),
 		);
@@ -347,8 +351,8 @@ export function create(panel) {
 				chooseEvent(event);
 				details.focus();
 			};
-			const parts = [shape(numberOf(name), event), h("b", format.clock(event.from_ms)), name, h("span.muted", t.row(event))];
-			items.at(-1).append(h("li", rowOf(press, ...parts)));
+			const parts = [h("b", format.clock(event.from_ms)), name, h("span.muted", t.row(event, headOf(name)))];
+			items.at(-1).append(h("li", rowOf(press, shape(numberOf(name), event), ...parts)));
 		}
 		list.hidden = !events.length;
 		list.replaceChildren(h("h3", t.events(events.length, listed.length)), ...items);
@@ -368,7 +372,7 @@ export function create(panel) {
 			const [head, kind] = ["head", "range"].map((name) => parameters.get(name));
 			const isFirst = !visible && !answer;
 			visible = true;
-			if (head) hidden = new Set(heads.map(({ name }) => name).filter((name) => name !== head));
+			if (head) hides = new Map([[head, false], [null, true]]);
 			if (head || kind || isFirst) look(kind in RANGES ? kind : range, newest());
 			else refresh({ keep: true });
 		},

@@ -1,6 +1,6 @@
 // How the events of a head look, and how a strip is drawn.
 
-import { h } from "./dom.js";
+import { cssColour, h } from "./dom.js";
 
 const SHAPES = [
 	"M8 1.5A6.5 6.5 0 1 1 8 14.5A6.5 6.5 0 1 1 8 1.5Z", // circle
@@ -35,19 +35,15 @@ export function shape(number, { told = true, now = true } = {}) {
 	return svg;
 }
 
-export function colours() {
-	const style = getComputedStyle(document.documentElement);
-	const get = (name) => style.getPropertyValue(`--${name}`).trim();
-	return {
-		heads: SHAPES.map((_, number) => get(`head-${number}`)),
-		ground: get("ground"),
-		covered: get("covered"),
-		moving: get("line-strong"),
-		faint: get("faint"),
-		now: get("danger"),
-		chosen: get("focus"),
-	};
-}
+export const colours = () => ({
+	heads: SHAPES.map((_, number) => cssColour(`head-${number}`)),
+	ground: cssColour("ground"),
+	covered: cssColour("covered"),
+	moving: cssColour("line-strong"),
+	faint: cssColour("faint"),
+	now: cssColour("danger"),
+	chosen: cssColour("focus"),
+});
 
 // Draws one strip, and returns where its events are: [{x0, x1, y, event}], in pixels.
 // width: in pixels, of `scale` milliseconds. span, chosen: [from, to]. answer: of `lookback`. shown: [{number, events}], a lane

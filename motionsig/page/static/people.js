@@ -1,7 +1,7 @@
 // The view "Access", and the way in for a browser without a session.
 
 import { endSession, pair, session } from "./api.js";
-import { asking, button, card, confirmed, h, input, line, pressed, put, say, why } from "./dom.js";
+import { button, card, confirmed, h, input, line, pressed, put, say, why } from "./dom.js";
 import { texts } from "./texts.js";
 
 const command = (text) => h("code.command", text);
@@ -21,7 +21,7 @@ export function create(panel) {
 	);
 
 	async function endAll() {
-		if (await confirmed(words.endAll, [words.endAllText], words.endAll)) pressed(all, () => end("all"));
+		if (await confirmed(words.endAll, words.endAllText, words.endAll)) pressed(all, () => end("all"));
 	}
 
 	async function end(id) {
@@ -42,7 +42,8 @@ export function create(panel) {
 
 	function row({ id, began, seen, browser, mine }) {
 		const label = { "aria-label": words.endOf(browser, mine) };
-		const act = asking(mine ? words.leave : words.end, () => end(id), "", label);
+		const sure = () => !mine || confirmed(words.endOf(browser, mine), words.leaveText, words.leave);
+		const act = button(mine ? words.leave : words.end, async () => (await sure()) && pressed(act, () => end(id)), "", label);
 		return line(browser, mine && words.mine, words.times(began, seen), act);
 	}
 

@@ -1,6 +1,6 @@
 // The ribbon: the signatures of about the last minute, a column each, newest on the right.
 
-import { dark } from "./dom.js";
+import { cssColour, dark } from "./dom.js";
 import { format } from "./texts.js";
 
 const KEPT = 1200; // rows: some three minutes
@@ -106,10 +106,9 @@ export function createRibbon(canvas) {
 		if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
 		size = { scale, width, height, wide, cell, gap, top, body: cells * cell + gap };
 		Object.assign(picture, { width: width + 2 * wide, height: size.body });
-		const css = getComputedStyle(document.documentElement);
 		const theme = dark.matches ? DARK : LIGHT;
 		colours = { moving: ramp(theme, 1), rest: ramp(theme, REST) };
-		for (const name of ["muted", "accent", "accent-soft", "line-strong"]) colours[name] = css.getPropertyValue(`--${name}`);
+		for (const name of ["muted", "accent", "accent-soft", "line-strong"]) colours[name] = cssColour(name);
 		rows.forEach(paint);
 		changed = true;
 	}
@@ -219,7 +218,7 @@ export function createRibbon(canvas) {
 			step();
 		},
 		stop: () => cancelAnimationFrame(frame),
-			summary: () => {
+		summary: () => {
 			const shown = rows.filter((row) => row.slot > rows.at(-1).slot - (size.width / size.wide || 1));
 			return {
 				seconds: (shown.length * shape.hop) / 1000,

@@ -1,7 +1,7 @@
 // The view "Teach". The lesson is the service's.
 
-import { ask, change, latest, listen } from "./api.js";
-import { asking, button, confirmed, h, input, pressed, put, say, select, setText, why } from "./dom.js";
+import { ask, change, headOf, latest, listen } from "./api.js";
+import { asking, button, confirmed, h, input, notice, pressed, put, say, select, setText, why } from "./dom.js";
 import { texts } from "./texts.js";
 
 const t = texts.teach;
@@ -9,7 +9,6 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/; // as the service has it
 const TIMES = 3; // performances, after which a lesson says that it is enough
 const WEEK_MS = 7 * 86400e3;
 
-const headOf = (name) => latest.heads?.find((head) => head.name === name) ?? null;
 const keptOf = ({ performances }) => performances.filter(({ kept }) => kept).length;
 
 export function create(panel) {
@@ -21,7 +20,9 @@ export function create(panel) {
 	const form = makeForm(start);
 	const course = makeCourse(end);
 	const outcome = makeOutcome((name) => start(name, "counter", true), again);
-	panel.append(h("h2", t.title), form.element, course.element, outcome.element);
+	const stored = h("div.view", notice(texts.live.trouble.noSensor), h("p", t.stored));
+	panel.append(h("h2", t.title), stored, form.element, course.element, outcome.element);
+	listen("hello", show);
 	listen("lesson", take);
 	listen("heads", (heads) => {
 		form.heads(heads);
@@ -80,7 +81,9 @@ export function create(panel) {
 	}
 
 	function show() {
-		form.element.hidden = Boolean(lesson || result);
+		const teaches = latest.hello?.live !== false;
+		stored.hidden = teaches;
+		form.element.hidden = Boolean(!teaches || lesson || result);
 		course.element.hidden = !lesson;
 		outcome.element.hidden = Boolean(lesson || !result);
 		if (result && !lesson) outcome.show(result);
@@ -91,14 +94,14 @@ export function create(panel) {
 const resultOf = (lesson, head) => ({ head, counter: lesson.for === "counter" ? keptOf(lesson) : null });
 
 function makeForm(start) {
-	const described = { "aria-describedby": "teach-name-hint" };
-	const name = input({ id: "teach-name", placeholder: t.placeholder, oninput: typed, ...described });
+	const id = "teach-name";
+	const name = input({ id, placeholder: t.placeholder, oninput: typed, "aria-describedby": `${id}-hint` });
 	const hint = h("p.hint#teach-name-hint", { "aria-live": "polite" }, t.nameHint);
 	const begin = button(t.begin, null, ".primary");
 	const form = h(
 		"form.card.field",
-		{ novalidate: true, "data-errors": true, onsubmit: submit },
-		h("label", { for: "teach-name" }, t.name),
+		{ novalidate: true, onsubmit: submit },
+		h("label", { for: id }, t.name),
 		name,
 		hint,
 		h("div.actions", begin),
@@ -107,7 +110,6 @@ function makeForm(start) {
 	const improve = (what) => asking(t.betterHow[what], () => start(which.value, what, true));
 	const better = h(
 		"div.card.field",
-		{ "data-errors": true },
 		h("h3", t.betterTitle),
 		h("label", { for: "teach-better" }, t.betterWhich),
 		which,
@@ -148,8 +150,9 @@ function makeForm(start) {
 		element: h("div.columns.tops", form, better),
 		focus: () => name.focus(),
 		choose(head) {
-			if (head) which.value = head;
-			if (head) which.focus();
+			if (!head) return;
+			which.value = head;
+			which.focus();
 		},
 		heads(heads) {
 			const able = heads.filter(({ may }) => may.includes("improve"));
@@ -169,12 +172,12 @@ function makeCourse(end) {
 	const cards = h("ol.performances.rows", { "aria-label": t.performances });
 	const enough = asking("", () => end(true), ".primary");
 	const forget = button(t.forget, forgetIt, ".quiet");
-	const element = h("div.card.course", { "data-errors": true }, doing, how, said, cards);
+	const element = h("div.card.course", doing, how, said, cards);
 	let shown = null;
 	element.append(h("div.actions", enough, forget));
 
 	async function forgetIt() {
-		const sure = !keptOf(shown) || (await confirmed(t.forgetTitle(shown.name), [], t.forget));
+		const sure = !keptOf(shown) || (await confirmed(t.forgetTitle(shown.name), "", t.forget));
 		if (sure) pressed(forget, () => end(false));
 	}
 
@@ -184,7 +187,7 @@ function makeCourse(end) {
 		const act = () => change(kept ? "lesson.drop" : "lesson.keep", { number });
 		return h(
 			`li.line.performance${kept ? ".kept" : ".muted"}`,
-			{ "data-number": number, "data-errors": true },
+			{ "data-number": number },
 			h("div", h(kept ? "strong" : "p", t.performed(one)), h("p.muted.small", t.judged(one))),
 			one.may_keep !== false && asking(text, act, ".quiet", { "aria-label": t.which(text, number) }),
 		);
@@ -244,15 +247,7 @@ function makeOutcome(counter, again) {
 	}
 
 	return {
-		element: h(
-			"div.card.outcome",
-			{ "data-errors": true },
-			title,
-			facts,
-			week,
-			told,
-			h("div.actions", button(t.another, again, ".primary"), against),
-		),
+		element: h("div.card.outcome", title, facts, week, told, h("div.actions", button(t.another, again, ".primary"), against)),
 		focus: () => title.focus(),
 		show(result) {
 			if (result === shown) return;

@@ -97,6 +97,7 @@ export const texts = {
 		now: {
 			none: "No state holds.",
 			holds: (ms, seconds) => `since ${format.clock(ms)}${seconds >= 60 ? `, for ${format.span(seconds)}` : ""}`,
+			pauses: (seconds) => `not seen now: it ends after ${format.span(seconds)} without it`,
 		},
 		likeness: {
 			title: "Likeness",
@@ -105,7 +106,6 @@ export const texts = {
 			silent: "no score",
 			paused: "paused",
 			idle: "does not judge",
-			none: "There is no head yet. A head finds one motion among all others.",
 		},
 		events: {
 			title: "Last events",
@@ -149,7 +149,7 @@ export const texts = {
 			heads: (text) => ["A head cannot be used.", sentence(text)],
 			noSensor: [
 				"This page only looks back.",
-				"It was started without a sensor. With one, it shows motion live:",
+				"A store can neither be seen live nor be taught. A sensor can:",
 				"motionsig page --sensor auto",
 			],
 		},
@@ -158,12 +158,13 @@ export const texts = {
 	teach: {
 		tab: "Teach",
 		title: "Teach a motion",
+		stored: "In Look back, “Not this” and “This, too” make a taught head better.",
 		name: "Name",
 		placeholder: "knock_twice",
 		nameHint: "Then hold still, and perform it with rests between.",
 		nameMissing: "Type a name first.",
 		nameWrong: "A name begins with a letter or a digit, and has letters without accents, digits, _ and -.",
-		nameTaken: (name) => `The name ${name} is taken by a head that is there already. Take another one.`,
+		nameTaken: (name) => `The name ${name} is taken by another head. Take another one.`,
 		begin: "Begin",
 		betterTitle: "Make a head better",
 		betterWhich: "Head",
@@ -249,9 +250,9 @@ export const texts = {
 		stretch: "A stretch of time",
 		close: "Close",
 		lasted: (from, seconds) => `${format.day(from)}, ${format.clock(from)}, for ${format.span(seconds)}`,
-		judged: ({ told, now, score }) => {
+		judged: ({ told, now, score }, head) => {
 			const then = told ? "Told then" : "Not told then; the head would tell it now";
-			return `${then}${now ? "" : "; the head would not tell it now"}. Likeness ${score.toFixed(2)}.`;
+			return `${then}${now || !head ? "" : "; the head would not tell it now"}. Likeness ${score.toFixed(2)}.`;
 		},
 		notThis: (name) => `Not this: it is no ${name}`,
 		thisToo: "This, too",
@@ -261,8 +262,10 @@ export const texts = {
 		searching: "Searching …",
 		alikeFound: (count) => `${many(count, "window is", "windows are")} most like this.`,
 		likeness: (likeness, labels) => [`likeness ${likeness.toFixed(2)}`, ...(labels ?? [])].join(", "),
-		row({ from_ms, to_ms, told, now, score }) {
-			const but = told ? (now ? "" : `, ${texts.lookback.wouldNot}`) : `, ${texts.lookback.would}`;
+		isGone: (name) => `${name} was removed or renamed.`,
+		row({ from_ms, to_ms, told, now, score }, head) {
+			const { wouldNot, would } = texts.lookback;
+			const but = !head ? ", head removed or renamed" : told ? (now ? "" : `, ${wouldNot}`) : `, ${would}`;
 			return `${format.span((to_ms - from_ms) / 1000)}, likeness ${score.toFixed(2)}${but}`;
 		},
 		events: (count, listed) => `${many(count, "event")}${listed < count ? `, the newest ${listed} in words` : ""}`,
@@ -296,9 +299,8 @@ export const texts = {
 		exported: (name, signed) => `${name} is saved. It is ${signed ? "" : "not "}signed.`,
 		remove: "Remove",
 		removeTitle: (name) => `Remove ${name}?`,
-		removeText: (examples) => [
+		removeText: (examples) =>
 			`Its ${many(examples, "example goes", "examples go")}, too. To have it back, it must be taught again.`,
-		],
 		removed: (name) => `${name} is removed.`,
 		import: "Import a file",
 		importTitle: "Import a head",
@@ -315,6 +317,7 @@ export const texts = {
 		end: "End",
 		endOf: (browser, mine) => (mine ? "Sign out this browser" : `End the session of ${browser}`),
 		times: (began, seen) => `let in ${format.when(began)}, last seen ${format.when(seen)}`,
+		leaveText: "This browser then needs a new code.",
 		endAll: "End all sessions",
 		endAllText: "Every browser, also this one, then needs a new code.",
 		more: "Let another browser in",

@@ -13,6 +13,7 @@ import numpy as np
 
 from motionsig import wire
 from motionsig.closing import Closing
+from motionsig.endings import require_ending
 from motionsig.errors import InputError, SinkError
 from motionsig.escaping import own_logger
 from motionsig.events import Event
@@ -92,6 +93,8 @@ class ParquetStore(Closing):
     def _claim(self) -> int:
         """Make the dataset's folders and return the lock of its one writer."""
         root, own = self._layout.root, self._layout.own
+        if not root.exists():
+            require_ending(root, (".parquet",), where="parquet: ", instead="it is a folder: name it such as signatures")
         with reporting(root, "cannot be opened"):
             root.mkdir(mode=0o700, exist_ok=True)
             own.mkdir(mode=root.stat().st_mode & 0o777, exist_ok=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from motionsig.errors import InputError
+from motionsig.hints import refused
 from motionsig.recordings.names.units import plain
 
 
@@ -116,7 +117,7 @@ def find_chips(text: str) -> tuple[Chip, ...]:
             found[name] = _BY_NAME[name]
             word = word.replace(match[0], " ")
     if not found:
-        raise InputError(f"chip: expected one of {', '.join(chip.name for chip in CHIPS)}, got {text!r}")
+        raise InputError(f"chip: {refused(text, [chip.name for chip in CHIPS], what='a chip whose counts are known')}")
     return tuple(found.values())
 
 

@@ -32,6 +32,10 @@ class Rest:
     data: NDArray[np.float32]
 
 
+class SilentError(InputError):
+    """No samples come."""
+
+
 def rest(data: ArrayLike, rate_hz: float) -> Rest:
     """Return what was measured at rest in (n, 6), less a knock in up to a quarter of it; NaN channels stay NaN.
 
@@ -84,7 +88,7 @@ def find_rests(blocks: Iterable[SampleBlock], rate_hz: float) -> Iterator[Rest |
     for block in blocks:
         if not len(block):
             resting = False
-            yield InputError("rest: expected samples, got none: the sensor is silent")
+            yield SilentError("rest: expected samples, got none: the sensor is silent")
         # A gap needs no check: two poses differ as much with a gap between them.
         waiting = np.concatenate([waiting, block.data])
         while len(waiting) >= length:

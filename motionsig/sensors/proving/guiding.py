@@ -80,24 +80,33 @@ def rest_of(watch: Watch, rows: NDArray[np.uint8], setting: Setting) -> _Rest:
 def guided(watch: Watch, setting: Setting, guide: Guide, show: Show) -> list[Stretch]:
     """Return what each step left in the records; empty where too few records come. guide: called with each step."""
     chip, skip = watch.probe.chip, round(0.1 * setting.rate_hz)
-    _wait(watch, setting, lambda: False, _REST_S)
+    _wait(watch, setting, lambda: False, _REST_S, lambda waited_s: show(f"flat: {waited_s:.0f} of {_REST_S:g} s"))
     if watch.length() < skip + _REST_S * setting.rate_hz / 4:
         return []
     rest = rest_of(watch, watch.rows(skip), setting)
     recent = _CELLS * rest.cell
-    seen = _wait(watch, setting, lambda: rest.rests(watch.rows(watch.length() - recent)), FLAT.within_s)
+    seen = _wait(
+        watch, setting, lambda: rest.rests(watch.rows(watch.length() - recent)), FLAT.within_s, _told(FLAT, show)
+    )
     first = max(skip, watch.length() - round(_REST_S * setting.rate_hz))
     stretches = [Stretch(FLAT, 0, first, watch.length(), seen)]
     for step in STEPS[1:]:
         if step.turns and not chip.gyro_ranges:
             continue
         guide(step)
-        stretches.append(_follow(watch, setting, rest, step, stretches[-1]))
+        stretches.append(_follow(watch, setting, rest, step, stretches[-1], _told(step, show)))
         show(f"{step.name}: {'seen' if stretches[-1].seen else f'not seen in {step.within_s:g} s'}")
     return stretches
 
 
-def _follow(watch: Watch, setting: Setting, rest: _Rest, step: Step, before: Stretch) -> Stretch:
+def _told(step: Step, show: Show) -> Callable[[float], None]:
+    """Return what shows how long a step is waited for already."""
+    return lambda waited_s: show(f"{step.name}: not seen yet, {waited_s:.0f} of {step.within_s:g} s")
+
+
+def _follow(
+    watch: Watch, setting: Setting, rest: _Rest, step: Step, before: Stretch, waiting: Callable[[float], None]
+) -> Stretch:
     """Wait until the person has done what the step asks for, or its time is over."""
     begin, recent, moved = watch.length(), _CELLS * rest.cell, False
     pose = np.median(rest.cells(watch.rows(before.rest, before.end)), axis=0)
@@ -114,15 +123,19 @@ def _follow(watch: Watch, setting: Setting, rest: _Rest, step: Step, before: Str
         there = not away.any() if step.turns else bool(away.all())
         return moved and there and len(rows) >= recent and rest.rests(rows)
 
-    seen = _wait(watch, setting, done, step.within_s)
+    seen = _wait(watch, setting, done, step.within_s, waiting)
     end = watch.length()
     return Stretch(step, begin, max(begin, end - recent + rest.cell), end, seen)
 
 
-def _wait(watch: Watch, setting: Setting, done: Callable[[], bool], within_s: float) -> bool:
+def _wait(
+    watch: Watch, setting: Setting, done: Callable[[], bool], within_s: float, waiting: Callable[[float], None]
+) -> bool:
+    """Return whether it was done in time. waiting: is called now and then with the seconds that have passed."""
     clock = watch.probe.clock
-    end_ns = clock.monotonic_ns() + round(within_s * NS_PER_S)
-    while clock.monotonic_ns() < end_ns:
+    begun_ns = clock.monotonic_ns()
+    while (waited_s := (clock.monotonic_ns() - begun_ns) / NS_PER_S) < within_s:
+        waiting(waited_s)
         clock.sleep(poll_s(watch.reading, watch.probe.chip, setting))
         watch.look()
         if done():

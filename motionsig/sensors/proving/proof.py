@@ -13,11 +13,12 @@ _OF_GYR = "scale of gyr"
 
 @dataclass(frozen=True)
 class Proof:
-    """What was found of a chip's table."""
+    """What was found of a chip's table. rehearsal: on a model, which proves no board, whatever was found."""
 
     chip: Chip
     evidence: Evidence
     findings: tuple[Finding, ...]
+    rehearsal: bool = False
 
     @property
     def wrong(self) -> tuple[Finding, ...]:
@@ -30,13 +31,23 @@ class Proof:
         return tuple(kind for kind in needed if all(it.kind != kind or it.state == "open" for it in self.findings))
 
     @property
-    def proved(self) -> bool:
+    def holds(self) -> bool:
         """Tell whether all that is needed was seen, and nothing contradicts the table."""
         return not self.wrong and not self.missing
 
     @property
+    def proved(self) -> bool:
+        """Tell whether a board was seen on which the table holds."""
+        return self.holds and not self.rehearsal
+
+    @property
     def verdict(self) -> str:
         """One line in plain words."""
+        if not self.rehearsal:
+            return self._verdict()
+        return f"REHEARSAL, no board was seen, so nothing is proved: {self._verdict().removeprefix('proved: ')}"
+
+    def _verdict(self) -> str:
         if self.wrong:
             return f"NOT proved: {'; '.join(f'{it.kind}: {it.words}' for it in self.wrong)}"
         if self.missing:

@@ -27,6 +27,7 @@ def report(proof: Proof, *, software: str, machine: str, when: str) -> bytes:
         "title": proof.chip.title,
         "where": evidence.where,
         "bus_clock_hz": evidence.bus_clock_hz,
+        "rehearsal": proof.rehearsal,
         "proved": proof.proved,
         "verdict": proof.verdict,
         "findings": [

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from motionsig.closing import Closing
 from motionsig.errors import InputError, SensorError
+from motionsig.hints import either
 from motionsig.locks import name_again
 from motionsig.sensors.owner import own_device
 
@@ -131,7 +132,9 @@ class Port(Closing):
 def require_baud(baud: int, *, where: str) -> None:
     """Raise InputError for a speed that the system does not have."""
     if baud not in _SPEEDS:
-        raise InputError(f"{where}expected one of {', '.join(map(str, sorted(_SPEEDS)))}, got {baud}")
+        near = either([str(each) for each in sorted(_SPEEDS, key=lambda each: abs(each - baud))[:2]])
+        speeds = ", ".join(map(str, sorted(_SPEEDS)))
+        raise InputError(f"{where}expected a speed such as {near}, got {baud}; there are {speeds}")
 
 
 def _text(error: Exception) -> str:

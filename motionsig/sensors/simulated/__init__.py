@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.errors import InputError
+from motionsig.hints import refused
 from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, SIMULATED_TURNS
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.simulated.bus import Faults, SimulatedBus
@@ -119,5 +120,5 @@ def simulated_chip(
     from motionsig.sensors.simulated.models import MODELS
 
     if name not in MODELS:
-        raise InputError(f"simulated chip: expected one of {', '.join(sorted(MODELS))}, got {name!r}")
+        raise InputError(f"simulated chip: {refused(name, MODELS, what='a chip that has a model')}")
     return MODELS[name](clock, signal, oscillator=oscillator)

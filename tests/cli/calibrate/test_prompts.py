@@ -24,7 +24,8 @@ def test_the_person_is_told_what_is_still_to_come(capsys):
     order = [FACES[0], FACES[0], CORNERS[0], *FACES[1:], CORNERS[0], CORNERS[1]]
     rests = gather(Turned(order), plan("all", skew=False), timeout_s=60)
     assert len(rests) == 8
-    said = capsys.readouterr().err.splitlines()
+    how, *said = capsys.readouterr().err.splitlines()
+    assert how == "each pose is found once it was still for 2 s; 60 s without a new one end this, as ^C does"
     assert said[0] == "lay it on another face, in any order; still to come: x up, y up, z up, x down, y down, z down"
     assert said[1].startswith("pose 1: x up, |acc| 9.9") and said[2].endswith("y up, z up, x down, y down, z down")
     assert said[3].startswith("x up again: that one is there already")

@@ -23,6 +23,10 @@ from typing import Any
 from hand import Hand
 
 from motionsig.closing import Closing
+from motionsig.control.feed import Feed
+from motionsig.control.room import Control
+from motionsig.control.serving import Server
+from motionsig.control.unix_sockets import listen_at
 from motionsig.page.people import write_code
 
 _HAND = Path(__file__).with_name("hand.py")
@@ -224,3 +228,18 @@ class House(Closing):
                 process.kill()
                 process.wait()
         self.listening.close()
+
+
+class Shelf(House):
+    """What `motionsig page store:PATH` serves, in place of a daemon; viewers are told what a test puts into `feed`."""
+
+    def start_daemon(self) -> None:
+        self.feed = Feed()
+        store = f"store:{self.store}"
+        self._control = Control(store=store, heads_folder=self.folder / "heads", feed=self.feed)
+        self._server = Server(self._control, listen_at(self.control, mode=0o600))
+
+    def close(self) -> None:
+        super().close()
+        self._server.close()
+        self._control.close()

@@ -1,4 +1,4 @@
-"""When a motion is on the screen: the newest columns of the ribbon are looked at in each frame that Chromium draws."""
+"""When a motion is on the screen: each of the newest columns of the ribbon is looked at in each frame of Chromium's."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from house import until
 _WATCH = """
 (canvas) => {
   const pen = canvas.getContext("2d", { willReadFrequently: true });
-  const colour = () => {
-    const wide = Math.max(2, Math.round((canvas.width * 200) / 60000));
+  const colour = () => {  // of the column that has most: one that has just come is narrow
+    const wide = Math.max(2, Math.round((canvas.width * 300) / 60000));
     const { data } = pen.getImageData(canvas.width - wide, canvas.height * 0.3, wide, canvas.height * 0.5);
-    let sum = 0;
+    const sums = new Array(wide).fill(0);
     for (let at = 0; at < data.length; at += 4) {
-      sum += Math.max(data[at], data[at + 1], data[at + 2]) - Math.min(data[at], data[at + 1], data[at + 2]);
+      const [red, green, blue] = data.subarray(at, at + 3);
+      sums[(at / 4) % wide] += Math.max(red, green, blue) - Math.min(red, green, blue);
     }
-    return (4 * sum) / data.length;
+    return (4 * wide * Math.max(...sums)) / data.length;
   };
   window.motionSeen = [];
   let rest = 0, frames = 0, moves = false;

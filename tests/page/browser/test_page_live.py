@@ -35,6 +35,11 @@ def test_what_status_knows_is_seen(visits, house):
         assert part in text
     house.hand.rest(4)
     tab.locator("#view-live .readout", has_text="still").wait_for()
+    # What rests again and again goes on to be still, also while it is turned: so that is said.
+    for _ in range(6):
+        house.hand.perform(after_s=3.0)
+    tab.locator("#view-live .readout", has_text="not seen now: it ends after 4 s without it").wait_for()
+    house.hand.stop()
     # In words, for who does not see the picture.
     until(lambda: "at rest" in tab.locator("#ribbon-words").text_content(), "the ribbon's words say that it rests")
 

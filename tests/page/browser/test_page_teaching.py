@@ -74,6 +74,9 @@ def test_by_keyboard_on_a_phone(visits, house):
     while "Sign out this browser" not in (tab.evaluate("document.activeElement.getAttribute('aria-label')") or ""):
         keys.press("Tab")
     keys.press("Enter")
+    tab.locator("dialog").get_by_role("button", name="Cancel").wait_for()
+    keys.press("Tab")
+    keys.press("Enter")
     tab.locator("#view-pair").wait_for()
 
 
@@ -160,7 +163,11 @@ def test_counter_examples(visits, house):
 
 def test_a_name_that_cannot_be_is_said_before_anything_is_performed(visits, house):
     tab = visits.page("teach")
-    for name, why in (("", "Type a name first"), ("_x", "begins with a letter"), ("walking", "is taken by a head")):
+    for name, why in (
+        ("", "Type a name first"),
+        ("_x", "begins with a letter"),
+        ("walking", "is taken by another head"),
+    ):
         tab.locator("#teach-name").fill(name)
         tab.locator("#view-teach form").first.locator("button[type=submit]").click()
         tab.locator("#teach-name-hint", has_text=why).wait_for()

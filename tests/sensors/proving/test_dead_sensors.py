@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from chips.handled import Hand
 
 from motionsig.sensors import CHIPS
 from motionsig.sensors.proving import Proof, prove
 from motionsig.sensors.simulated import SimulatedBus, SimulatedChip, VirtualClock, simulated_chip
+from motionsig.sensors.simulated.hand import Hand
 
 
 def proof_of(name: str, *, dead: slice = slice(0), keeps: int | None = None) -> Proof:

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from chips.handled import Hand
 from chips.planted import PLANTS, proof
 
 from motionsig.sensors import CHIPS
@@ -14,6 +13,7 @@ from motionsig.sensors.chips import Set
 from motionsig.sensors.owner import HeldError, own
 from motionsig.sensors.proving import STEPS, Proof, examine, prove
 from motionsig.sensors.simulated import Faults, Oscillator, SimulatedBus, VirtualClock, simulated_chip
+from motionsig.sensors.simulated.hand import Hand
 
 EVERY = pytest.mark.parametrize("name", CHIPS)
 PROOFS: dict[str, Proof] = {}
