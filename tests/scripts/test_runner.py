@@ -83,6 +83,10 @@ def run(tree, *arguments, fails="", awaits=""):
     command = [tree / "scripts/test", *arguments]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     called = (tree / "called").read_text().splitlines()
+    # It runs beside the others.
+    if (arm := f".venv {ARM}") in called:
+        called.remove(arm)
+        called.append(arm)
     return done.returncode, called, done.stdout.splitlines()
 
 
@@ -92,7 +96,7 @@ def chosen(name):
     return found.split()
 
 
-def test_every_part_runs_once_and_arm_last(tree):
+def test_every_part_runs_once_and_the_kernel_last(tree):
     code, called, said = run(tree)
     many = f"-n 4 --dist loadfile --no-loadscope-reorder --ignore {KERNEL}"
     oldest, python313 = (f"{many} {' '.join(chosen(name))}" for name in ("of_dependencies", "of_python"))
@@ -103,8 +107,8 @@ def test_every_part_runs_once_and_arm_last(tree):
         "newest dependencies        well: 5 passed, 1 skipped in 1.23s ",
         "oldest dependencies        well: 5 passed, 1 skipped in 1.23s ",
         "Python 3.13                well: 5 passed, 1 skipped in 1.23s ",
-        "a kernel of their own      well: 5 passed, 1 skipped in 1.23s ",
         "ARM under QEMU             well: 5 passed, 1 skipped in 1.23s ",
+        "a kernel of their own      well: 5 passed, 1 skipped in 1.23s ",
         "25 passed, 0 failed, 5 skipped",
     ]
     assert code == 0
@@ -144,8 +148,8 @@ def test_environments_of_later_parts_are_made_beside_the_checks(tree):
         (".venv -n", 1, None, "23 passed, 3 failed, 5 skipped"),
         (".venv-oldest -n", 2, None, "23 passed, 3 failed, 5 skipped"),
         (".venv-3.13 -n", 3, None, "23 passed, 3 failed, 5 skipped"),
-        (f".venv {KERNEL}", 4, None, "23 passed, 3 failed, 5 skipped"),
-        (f".venv {ARM}", 5, None, "23 passed, 3 failed, 5 skipped"),
+        (f".venv {ARM}", 4, None, "23 passed, 3 failed, 5 skipped"),
+        (f".venv {KERNEL}", 5, None, "23 passed, 3 failed, 5 skipped"),
         ("venv:.venv-oldest", 2, "oldest dependencies        FAILED, exit code 1", "20 passed, 1 failed, 4 skipped"),
     ],
 )
