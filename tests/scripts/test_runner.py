@@ -83,10 +83,11 @@ def run(tree, *arguments, fails="", awaits=""):
     command = [tree / "scripts/test", *arguments]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     called = (tree / "called").read_text().splitlines()
-    # It runs beside the others.
-    if (arm := f".venv {ARM}") in called:
-        called.remove(arm)
-        called.append(arm)
+    # These run beside others.
+    for beside in (f".venv {ARM}", ".venv --collect-only --quiet"):
+        if beside in called:
+            called.remove(beside)
+            called.append(beside)
     return done.returncode, called, done.stdout.splitlines()
 
 
@@ -101,7 +102,7 @@ def test_every_part_runs_once_and_the_kernel_last(tree):
     many = f"-n 4 --dist loadfile --no-loadscope-reorder --ignore {KERNEL}"
     oldest, python313 = (f"{many} {' '.join(chosen(name))}" for name in ("of_dependencies", "of_python"))
     legs = [f".venv {many}", f".venv-oldest {oldest}", f".venv-3.13 {python313}"]
-    assert called == ["check", *legs, f".venv {KERNEL}", f".venv {ARM}"]
+    assert called == ["check", *legs, f".venv {KERNEL}", f".venv {ARM}", ".venv --collect-only --quiet"]
     assert said[-7:] == [
         "scripts/check              well",
         "newest dependencies        well: 5 passed, 1 skipped in 1.23s ",
@@ -177,7 +178,7 @@ def test_chosen_files_and_options_of_pytest_reach_every_leg(tree):
 def test_without_python_313_its_part_is_left_out_and_said(tree):
     (tree / "programs/python3.13").unlink()
     code, called, said = run(tree)
-    assert len(called) == 5 and not any("3.13" in each for each in called)
+    assert len(called) == 6 and not any("3.13" in each for each in called)
     (line,) = (each for each in said if "left out" in each)
     assert line.startswith("Python 3.13                left out: expected python3.13 in PATH, pyenv's, or ")
     assert (code, said[-1]) == (0, "20 passed, 0 failed, 4 skipped")
