@@ -71,7 +71,8 @@ class Connection:
     with MQTT 3.1.1, too, no more of a packet is kept.
     manual_ack: a message is acknowledged by `acknowledge`, and not when `on_message` returns.
 
-    acknowledged: answers to messages; the owner clears it. consented: numbers of subscriptions that are answered.
+    acknowledged: answers to messages; the owner clears it. answered: there was one. consented: numbers of
+    subscriptions that are answered.
     heard_s: time.monotonic() of the last packet. accepted_s: of the broker's consent. version: MQTT_5 or MQTT_3.
     limits: of the broker. ended: the reason of its DISCONNECT, if any. lost: the broker closed the connection
     without one.
@@ -115,6 +116,7 @@ class Connection:
         self._aliases: dict[str, int] = {}
         self._unretained = False
         self.acknowledged: list[Acknowledgement] = []
+        self.answered = False
         self.consented: set[int] = set()
         self.heard_s = 0.0
         self.accepted_s: float | None = None
@@ -178,6 +180,7 @@ class Connection:
             # 1.6 reads the reason and keeps it to itself: it is the byte behind the number.
             packet = client._in_packet["packet"]
             reason = Reason(packet[2] if len(packet) > 2 else 0)
+        self.answered = True
         self.acknowledged.append(Acknowledgement(mid, reason))
 
     def _on_subscribe(self, client: Any, userdata: Any, mid: int, granted: Any, properties: Any = None) -> None:

@@ -275,7 +275,7 @@ class Sender:
                 return self._say_goodbye(connection)
             self._announce(connection, self.announcer.due(now_s, self.stream_id), now_s)
             flush_to = self.spool.end if self._closed else self._flush_to
-            most = connection.limits.receive_maximum
+            most = self._most(connection)
             while len(on_way) + len(self._announced) < most:
                 outgoing = self.outbox.next(now_s, flush_to)
                 if outgoing is None:
@@ -296,6 +296,11 @@ class Sender:
             if self._closed:
                 timeout_s = min(timeout_s, self.options.close_timeout_s / 4)
             connection.loop(timeout_s, self._wake_read)
+
+    def _most(self, connection: Connection) -> int:
+        """Return how many messages may be on their way."""
+        # A broker that closes at each refusal answers first; what is written after that makes the answer unreadable.
+        return 1 if self._ends[0] and not connection.answered else connection.limits.receive_maximum
 
     def _take_acknowledgements(self, connection: Connection, on_way: dict[int, Outgoing]) -> None:
         for mid, reason in connection.acknowledged:
@@ -335,7 +340,7 @@ class Sender:
     def _announce(self, connection: Connection, said: list[tuple[str, bytes]], now_s: float) -> None:
         self._note()
         self._to_announce.extend(said)
-        most = connection.limits.receive_maximum
+        most = self._most(connection)
         while self._to_announce and len(self._on_way) + len(self._announced) < most:
             topic, payload = self._to_announce.popleft()
             if time.monotonic() < self._silenced.get(topic, 0.0):

@@ -28,11 +28,13 @@ class Scripted:
     """Accepts connections on `port`, one thread each, and notes what comes.
 
     connack: returns the answer to a CONNECT of a protocol version, None to close the connection. puback: returns the
-    answer to a message of that version, None to close the connection, b"" to say nothing.
+    answer to a message of that version, None to close the connection, b"" to say nothing. brief: it closes the
+    connection after its answer to a message.
     """
 
     connack: Callable[[int], bytes | None] = lambda version: b"\x20\x03\0\0\0" if version == 5 else b"\x20\x02\0\0"
     puback: Callable[[Publish], bytes | None] = lambda message: acknowledgement(message)
+    brief: bool = False
     versions: list[int] = field(default_factory=list)
     wills: list[tuple[bool, bool]] = field(default_factory=list)
     received: list[Publish] = field(default_factory=list)
@@ -79,6 +81,8 @@ class Scripted:
                 if found is None:
                     return
                 client.sendall(found)
+                if self.brief and kind == PUBLISH:
+                    return
 
     def __enter__(self) -> Scripted:
         return self

@@ -10,6 +10,7 @@ import pytest
 from broker import Broker
 from made import labelled, numbered, wait_until
 from receiving import Listener, Receiver, happened, mqtt
+from scripted import Scripted, acknowledgement
 
 from motionsig.events import BEGAN, ENDED, Event
 from motionsig.publishers import open_sink
@@ -69,6 +70,17 @@ def test_what_the_access_list_denies_waits_and_is_said(
         # A connection that the broker ends has sent again what was held.
         wait_until(lambda: sorted(receiver.firsts()) == list(range(61)))
     assert caplog.text.count(f"refuses {SIGNATURES}") == 1, "said once, not at every attempt"
+
+
+def test_what_a_broker_answers_before_it_closes_is_read_at_the_second_attempt(tmp_path: Path) -> None:
+    """What we write after its answer would reset the connection, and nothing can be read from it then."""
+    options = {"max_message_bytes": 300, "delay_s": 0, "retry_s": 0.001, "max_retry_s": 0.01, "close_timeout_s": 0.0}
+    broker = Scripted(brief=True)
+    # Later it closes without an answer.
+    broker.puback = lambda message: acknowledgement(message, 0x87) if len(broker.received) <= 2 else None
+    with broker, mqtt(broker.url, tmp_path / "spool", **options) as sink:
+        sink.publish(numbered(2000))
+        wait_until(lambda: "the broker refuses motionsig/wrist-7/signatures: not authorized" in str(sink.last_error))
 
 
 @pytest.mark.parametrize("queued", [CLOSES, GOES_ON])
