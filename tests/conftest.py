@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
+
+with contextlib.suppress(ImportError):  # hypothesis is not on every machine that runs these tests
+    from hypothesis import HealthCheck, settings
+
+    # On a machine under load any example may take long, and so may its making.
+    settings.register_profile("under load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("under load")
 
 Motion = Callable[..., NDArray[np.float32]]
 

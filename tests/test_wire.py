@@ -346,7 +346,7 @@ def test_a_short_message_that_stands_for_too_much_is_neither_sent_nor_taken(monk
     assert "runs of 1 to 1024 signatures" in said and memory < 1e6
 
 
-@settings(max_examples=500, deadline=5000)
+@settings(max_examples=500, deadline=30_000)
 @given(
     st.binary(max_size=300),
     st.lists(st.tuples(st.integers(0, 400), st.sampled_from(["set", "cut", "put"]), st.binary(min_size=1, max_size=9))),

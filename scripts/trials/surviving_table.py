@@ -16,7 +16,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # The sites and faults that the tests share.
-sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / part) for part in ("daemon", "publishers", "encoders", "sensors"))]
+sys.path[:0] = [
+    str(ROOT),
+    *(str(ROOT / "tests" / part) for part in ("", "daemon", "publishers", "encoders", "sensors")),
+]
 
 from trials import TRIALS  # noqa: E402
 

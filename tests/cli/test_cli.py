@@ -158,7 +158,7 @@ def interrupted(tmp_path, code, *words, ignore=False, numpy=None):
             if line == "now\n":
                 process.send_signal(signal.SIGINT)
                 break
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
         return process.returncode, said
     finally:
         process.kill()

@@ -136,7 +136,7 @@ def test_compilations_into_one_folder_wait_for_each_other(tmp_path, model):
         compiler = stand_in(tmp_path / f"tools {number}" / "edgetpu_compiler", GOOD, made)
         command = [sys.executable, "-m", "motionsig.cli", "compile", model, "-o", out, "--compiler", compiler]
         running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
-    errors = [process.communicate(timeout=60)[1] for process in running]
+    errors = [process.communicate(timeout=120)[1] for process in running]
     assert errors == [""] * 6
     assert load_card(out).compiled_bytes() in (COMPILED, OTHER) and load_card(out).golden()
     assert set(contents(out)) == {CARD_NAME, MODEL_NAME, "golden.npz", "README.md", COMPILED_NAME}
@@ -224,9 +224,9 @@ def test_an_interrupt_leaves_nothing(tmp_path, model):
         text=True,
         env=os.environ | {"TMPDIR": str(work)},
     )
-    child, end = compiler.parent / "child", time.monotonic() + 30
+    child, end = compiler.parent / "child", time.monotonic() + 60
     while not (child.exists() and child.read_text().strip()) and time.monotonic() < end:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[1] == "motionsig: interrupted\n" and process.returncode == 130
+    assert process.communicate(timeout=60)[1] == "motionsig: interrupted\n" and process.returncode == 130
     assert list(work.iterdir()) == [] and contents(model) == before

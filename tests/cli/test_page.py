@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made import wait_until
+from processes import STALL_S, children_of, command_of, is_running
 
 import motionsig
 from motionsig.cli import main
@@ -70,11 +72,11 @@ def pair() -> Iterator[Callable[[re.Match[str]], Browser]]:
 
 def _paired(link: re.Match[str]) -> Browser:
     _, scheme, host, port, code = link.groups()
-    connection = HTTPConnection(host, int(port), timeout=30)
+    connection = HTTPConnection(host, int(port), timeout=60)
     if scheme == "https":
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection = HTTPSConnection(host, int(port), timeout=30, context=context)
+        connection = HTTPSConnection(host, int(port), timeout=60, context=context)
     connection.request("POST", "/api/pair", json.dumps({"code": code}), JSON)
     answer = connection.getresponse()
     assert (answer.status, answer.read()) == (200, b'{"ok":true}')
@@ -120,18 +122,17 @@ class Page:
     @property
     def children(self) -> list[int]:
         """The processes that it started: the page, and what looks after the memory that multiprocessing shares."""
-        pid = self.process.pid
-        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+        return children_of(self.process.pid)
 
     def page_pid(self) -> int:
-        (pid,) = (pid for pid in self.children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        (pid,) = (pid for pid in self.children if b"spawn_main" in command_of(pid))
         return pid
 
     def end(self, number: int = signal.SIGINT) -> float:
         """Send a signal to all of the group, as a terminal does; return how long it took to end."""
         began_s = time.monotonic()
         os.killpg(self.process.pid, number)
-        out, self.errors = self.process.communicate(timeout=20)
+        out, self.errors = self.process.communicate(timeout=60)
         self.said += out
         return time.monotonic() - began_s
 
@@ -148,11 +149,8 @@ def opened(*arguments: object, keyboard: int = subprocess.DEVNULL) -> Iterator[P
 
 
 def is_gone(pid: int) -> bool:
-    for _ in range(100):
-        if not Path(f"/proc/{pid}").exists() or b"\nState:\tZ" in Path(f"/proc/{pid}/status").read_bytes():
-            return True
-        time.sleep(0.1)
-    return False
+    wait_until(lambda: not is_running(pid))
+    return True
 
 
 def test_a_simulated_sensor_is_seen_at_once_and_leaves_nothing_but_signatures_and_heads(home, pair):
@@ -193,7 +191,7 @@ def test_enter_prints_a_link_for_another_browser_and_an_interrupt_ends_all_of_it
         another = LINK.match(page.process.stdout.readline())
         first = pair(page.links["open"])
         assert pair(another).ask(ask="hello") == first.ask(ask="hello")
-        assert page.end() < 2
+        assert page.end() < 2 + STALL_S
     assert page.process.returncode == 0 and all(map(is_gone, children)), page.errors
     assert "Enter prints another link" in page.said and "Fatal" not in page.errors
     os.close(ours)
@@ -208,7 +206,7 @@ def test_a_page_ends_with_its_command_and_a_command_with_its_page(home):
     assert is_gone(pid), "the page outlived its command"
     with opened("--sensor", "simulated:lesson") as page:
         os.kill(page.page_pid(), signal.SIGKILL)
-        _, errors = page.process.communicate(timeout=20)
+        _, errors = page.process.communicate(timeout=60)
     assert page.process.returncode == 1 and "expected it to go on, got its end, with exit code -9" in errors
     assert list((home / "tmp").glob("motionsig-page-*/code-*")) != [], "killed, the first cannot tidy up"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import children_of, command_of, is_running
 
 import motionsig
 from motionsig.blocks import SampleBlock
@@ -282,16 +283,15 @@ def test_what_several_processes_cannot_do_is_refused(folder, given, capsys):
 
 def _children(process):
     """The processes that make signatures; multiprocessing has one more, which only counts what they share."""
-    pids = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(pid) for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in children_of(process.pid) if b"spawn_main" in command_of(pid)]
 
 
 def _ended(workers):
     """Whether there were such processes, and none is left within a while."""
-    deadline = time.monotonic() + 20
-    while any(os.path.exists(f"/proc/{pid}") for pid in workers) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return bool(workers) and not any(os.path.exists(f"/proc/{pid}") for pid in workers)
+    return bool(workers) and not any(map(is_running, workers))
 
 
 @pytest.fixture

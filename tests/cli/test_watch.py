@@ -140,12 +140,14 @@ def test_a_sensor_is_watched_until_it_is_interrupted():
         first = from_json(child.stdout.readline().encode())
         assert (first.head, first.phase) == ("moving", "began")
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=30)
+        out, err = child.communicate(timeout=60)
     assert child.returncode == 130 and out == ""
+    # A machine under load may read the sensor late, which is said, too.
+    said = "".join(line for line in err.splitlines(keepends=True) if not line.startswith("motionsig: lsm6dso-"))
     assert re.fullmatch(
         r"watching lsm6dso\S* at 104 Hz for moving, running, still, walking; \^C ends it\n"
         r"1 event in \d+\.\d s\nmotionsig: interrupted\n",
-        err,
+        said,
     ), err
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from broker import PERSISTENT, Broker
 from made import assert_same, numbered
+from receiving import begin_session
 
 from motionsig import wire
 from motionsig.collector import CollectCounts, collect
@@ -42,7 +43,7 @@ def text(content: bytes) -> bytes:
 
 
 def put_raw(broker: Broker, topic: str, properties: bytes, payload: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", urlsplit(broker.url).port or 0), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", urlsplit(broker.url).port or 0), timeout=60) as sock:
         hello = text(b"MQTT") + bytes([5, 2, 0, 60, 0]) + text(b"stranger")
         sock.sendall(b"\x10" + size(len(hello)) + hello)
         assert sock.recv(100)[0] == 0x20
@@ -54,13 +55,13 @@ def put_raw(broker: Broker, topic: str, properties: bytes, payload: bytes) -> No
 def test_a_megabyte_of_properties_costs_nothing_and_hides_nothing(broker: Broker, tmp_path: Path) -> None:
     """Paho takes a minute for them, and the broker would send them again to the next receiver."""
     store = f"store:{tmp_path / 's'}"
-    collect(broker.url, store, timeout_s=1.0)
+    begin_session(broker, store)
     message = wire.encode(wire.Message("a", 1, 0, numbered(5)))
     put_raw(broker, "motionsig/a/signatures", EMPTY * 200_000, message)
     put_raw(broker, "motionsig/a/signatures", EMPTY * 30, b"junk")
     put_raw(broker, "motionsig/a/signatures", b"", wire.encode(wire.Message("a", 1, 5, numbered(5, 5))))
     began_s = time.process_time()
-    counts = collect(broker.url, store, count=10, timeout_s=30)
+    counts = collect(broker.url, store, count=10, timeout_s=60)
     assert counts == CollectCounts(messages=2, stored=10, junk=1)
     assert time.process_time() - began_s < 3
     assert_same(read_signatures(store), numbered(10))

@@ -159,7 +159,9 @@ def documents(draw: st.DrawFn) -> str:
     return "\n".join(f"{key} = {one}" for key, one in chosen.items())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(text=documents() | st.text(max_size=200))
 def test_any_document_loads_or_is_told_with_its_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.toml"

@@ -12,7 +12,7 @@ from motionsig.closing import Closing
 class Client(Closing):
     """One connection to a control socket; a socket's path is limited to some hundred characters, pytest's are long."""
 
-    def __init__(self, path, timeout_s=20.0):
+    def __init__(self, path, timeout_s=60.0):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(timeout_s)
         folder = os.open(path.parent, os.O_RDONLY)

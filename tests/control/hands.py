@@ -109,7 +109,7 @@ class Taught(Closing):
         """Return what viewers are told of the lesson now."""
         return self.control.feed._newest[LESSON].value
 
-    def until(self, what, timeout_s=30.0):
+    def until(self, what, timeout_s=60.0):
         """Wait until something holds of the lesson; return it."""
         until_s = time.monotonic() + timeout_s
         while not what(now := self.lesson()):
@@ -133,11 +133,12 @@ def teaching(folder, hand, text=STORE):
     thread = threading.Thread(target=daemon.run, daemon=True)
     thread.start()
     try:
-        until_s = time.monotonic() + 20
-        while daemon.viewing.rate_hz is None and time.monotonic() < until_s:
+        until_s = time.monotonic() + 60
+        while daemon.viewing.rate_hz is None:
+            assert time.monotonic() < until_s
             time.sleep(0.01)
         yield Taught(daemon.viewing.control)
     finally:
         daemon.stop()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive(), "the daemon does not stop"

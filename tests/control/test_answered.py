@@ -19,7 +19,7 @@ class Change:
     def __call__(self):
         self.times += 1
         self.begun.set()
-        assert self.may_end.wait(20)
+        assert self.may_end.wait(60)
         error, self.error = self.error, None
         if error is not None:
             raise error
@@ -46,7 +46,7 @@ def answered(tmp_path):
 def test_the_same_request_waits_for_its_answer_and_another_one_does_not(answered, tmp_path):
     change, answers = Change(), []
     threads = [asking(answered, "a", {"ask": "pause"}, change, answers) for _ in range(4)]
-    assert change.begun.wait(20)
+    assert change.begun.wait(60)
     assert answered.once("b", {"ask": "pause"}, lambda: "other") == "other"
     with pytest.raises(AskError, match="expected a new one") as error:
         answered.once("a", {"ask": "remove"}, lambda: "never")
@@ -62,7 +62,7 @@ def test_after_an_error_who_waited_does_it(answered):
     change, answers = Change(), []
     change.error = AskError(FAILED, "no")
     threads = [asking(answered, "a", {"ask": "pause"}, change, answers) for _ in range(3)]
-    assert change.begun.wait(20)
+    assert change.begun.wait(60)
     change.may_end.set()
     for thread in threads:
         thread.join()

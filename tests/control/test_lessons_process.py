@@ -53,9 +53,7 @@ def test_kill_9_in_the_middle_of_a_lesson_loses_nothing_and_doubles_nothing(tmp_
         assert begins == sorted(set(begins))
         assert "started again" in (after["said"] or "started again")
         with client_of(daemon) as client:
-            began_s = time.monotonic()
             head = client.ok("lesson.end", save=True, request="e1")
-            assert time.monotonic() - began_s < 10
             assert (head["given"], head["judges"]) == (2, True)
             assert client.ok("lesson.end", save=True, request="e1")["given"] == 2
         daemon.stop()

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hands import TURN, Hand, Taught, teaching
+from made import wait_until
+from processes import children_of, command_of
 from real_heads import moving, still
 
 import motionsig
@@ -161,10 +162,10 @@ def test_it_reads_while_the_service_writes(control):
     try:
         first = look(control)
         assert look(control, until_ms=BEGIN_MS + 3_599_999)["heads"] == first["heads"]
+        wait_until(lambda: wrote > 10)
     finally:
         done.set()
         thread.join()
-    assert wrote > 10
 
 
 def test_windows_that_are_alike_come_best_first_and_none_twice(control):
@@ -196,7 +197,10 @@ def test_who_asks_for_the_same_shares_an_answer_and_the_others_wait(control, mon
     monkeypatch.setattr(processes, "MOST_WAITING", 3)
     with Children() as children:
         arguments = control.store, BEGIN_MS, BEGIN_MS + 1000, [], None
-        answers = []
+        answers = [children.ask("look_back", *arguments)]
+        # It answers nobody until all have asked.
+        (child,) = lookers()
+        os.kill(child, signal.SIGSTOP)
 
         def ask(more):
             answers.append(children.ask("look_back", control.store, BEGIN_MS, BEGIN_MS + 1000 + more, [], None))
@@ -204,14 +208,15 @@ def test_who_asks_for_the_same_shares_an_answer_and_the_others_wait(control, mon
         threads = [threading.Thread(target=ask, args=(more,)) for more in (0, 0, 0, 1, 1, 2)]
         for thread in threads:
             thread.start()
-        until_s = time.monotonic() + 10
-        while len(children._jobs) < 3 and time.monotonic() < until_s:
-            time.sleep(0.001)
-        with pytest.raises(AskError, match="expected at most 3"):
-            children.ask("look_back", control.store, BEGIN_MS, BEGIN_MS + 9000, [], None)
+        try:
+            wait_until(lambda: sorted(job.viewers for job in list(children._jobs.values())) == [1, 2, 3])
+            with pytest.raises(AskError, match="expected at most 3"):
+                children.ask("look_back", control.store, BEGIN_MS, BEGIN_MS + 9000, [], None)
+        finally:
+            os.kill(child, signal.SIGCONT)
         for thread in threads:
             thread.join()
-        assert len(answers) == 6 and children.started == 1
+        assert len(answers) == 7 and children.started == 1
         assert children.ask("look_back", *arguments) in answers
 
 
@@ -220,22 +225,19 @@ def test_the_process_stays_for_a_while_and_is_started_again_where_it_was_ended(c
         # More than a pipe holds.
         many = "look_back", control.store, BEGIN_MS, BEGIN_MS + 1000, [], [f"head-{number}" for number in range(9000)]
         assert len(children.ask(*many)["heads"]) == 9000
-        (first,) = children_of(os.getpid())
-        os.kill(int(first), signal.SIGKILL)
+        (first,) = lookers()
+        os.kill(first, signal.SIGKILL)
         with pytest.raises(AskError, match="no such file"):
             children.ask("alike", "store:/none", 0, 1, 0, 1, 1)
         assert children.started == 2
         assert children.ask(*many[:-1], None)["heads"] == []
-        assert children.started == 2 and len(children_of(os.getpid())) == 1
+        assert children.started == 2 and len(lookers()) == 1
         # The thread waits for as long as it was told when it began to wait.
         monkeypatch.setattr(processes, "STAY_S", 0.01)
         children.ask(*many[:-1], [])
-        until_s = time.monotonic() + 10
-        while children._thread is not None or children_of(os.getpid()):
-            assert time.monotonic() < until_s
-            time.sleep(0.01)
+        wait_until(lambda: children._thread is None and not lookers())
         assert children.ask(*many[:-1], None)["heads"] == [] and children.started == 3
-    assert not children_of(os.getpid())
+    assert not lookers()
 
 
 def test_the_process_ends_with_its_parent(control):
@@ -243,26 +245,23 @@ def test_the_process_ends_with_its_parent(control):
     with subprocess.Popen([sys.executable, "-c", processes._CODE], stdin=given) as child:
         os.close(given)
         os.close(output)
-        assert child.wait(20) == 0
+        assert child.wait(60) == 0
 
 
 def test_a_process_ends_when_nobody_waits_for_it_and_when_it_takes_too_long(control, monkeypatch):
     with Children() as children:
         arguments = "look_back", control.store, BEGIN_MS, BEGIN_MS + DAY_MS, [], None
-        began_s = time.monotonic()
         with pytest.raises(AskError, match="nobody waits"):
             children.ask(*arguments, gone=lambda: children.started == 1)
-        assert time.monotonic() - began_s < 5
         monkeypatch.setattr(processes, "LIMIT_S", 0.0)
         with pytest.raises(AskError, match="expected an answer within"):
             children.ask(*arguments[:-2], [], ["x"])
-        assert children._jobs == {} and not children_of(os.getpid())
+        assert children._jobs == {} and not lookers()
 
 
-def children_of(pid):
-    # Each thread has its own.
-    found = [it for task in Path(f"/proc/{pid}/task").iterdir() for it in (task / "children").read_text().split()]
-    return [it for it in found if b"control.child" in Path(f"/proc/{it}/cmdline").read_bytes()]
+def lookers():
+    """Return the processes that look back for this one."""
+    return [it for it in children_of(os.getpid()) if b"control.child" in command_of(it)]
 
 
 def test_the_viewer_of_an_ask_is_the_one_that_counts(control):
@@ -292,7 +291,7 @@ def stretch_of(teach, hand):
     """Have the hand shake; return when, once it is stored."""
     began_ms = hand._next_ns // 10**6
     hand.shake()
-    until_s = time.monotonic() + 20
+    until_s = time.monotonic() + 60
     while True:
         assert time.monotonic() < until_s
         with sqlite3.connect(teach.control.store.removeprefix("store:")) as store:
@@ -356,24 +355,21 @@ def test_who_waits_for_what_is_stored_holds_back_nobody_else(taught):
     teach, hand, _ = taught
     from_ms, to_ms = stretch_of(teach, hand)
     look(teach.control, since_ms=from_ms, until_ms=to_ms)
-    (child,) = children_of(os.getpid())
-    os.kill(int(child), signal.SIGSTOP)
+    (child,) = lookers()
+    os.kill(child, signal.SIGSTOP)
     heads = []
     waiting = threading.Thread(
         target=lambda: heads.append(teach.ask("not_this", head="turn", from_ms=from_ms, to_ms=to_ms))
     )
     waiting.start()
     try:
-        until_s = time.monotonic() + 10
-        while not teach.control.made[Children]._jobs:
-            assert time.monotonic() < until_s
-            time.sleep(0.01)
+        wait_until(lambda: teach.control.made[Children]._jobs)
         teach.begin("knock")
         teach.ask("lesson.end", save=False)
         assert teach.ask("pause", head="turn", paused=True)["paused"]
         assert waiting.is_alive()
     finally:
-        os.kill(int(child), signal.SIGCONT)
+        os.kill(child, signal.SIGCONT)
         waiting.join()
     # It changes the head as it is by then.
     assert heads[0]["counter_examples"] and heads[0]["paused"]
@@ -381,8 +377,8 @@ def test_who_waits_for_what_is_stored_holds_back_nobody_else(taught):
 
 def test_what_is_watched_gives_finer_windows_than_what_is_stored(taught):
     teach, hand, _ = taught
-    with teach.control.feed.viewer():
-        time.sleep(0.3)
+    with teach.control.feed.viewer() as viewer:
+        wait_until(lambda: any(b"signatures" in line for line in viewer.next(0)))
         from_ms, to_ms = stretch_of(teach, hand)
         recent = teach.control.feed.recent(from_ms * 10**6, to_ms * 10**6, teach.control.loop.card.fingerprint)
         assert recent is not None and recent.hop_ns == 160_000_000

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from control_client import Client, ask_at
@@ -123,7 +124,7 @@ def test_a_long_line_is_refused_before_anything_is_made_of_it(path, server, monk
 def test_one_long_line_at_a_time(path, server):
     with Client(path) as one, Client(path) as two:
         one.send(b"x" * (200 << 10))
-        wait_until(lambda: not server._import.acquire(blocking=False) or bool(server._import.release()))
+        wait_until(lambda: server._import._value == 0)
         two.send(b"x" * (200 << 10))
         assert two.line()["error"] == {"kind": "busy", "text": "expected one import at a time, got another"}
         one.send(b"\n")
@@ -151,19 +152,19 @@ def test_a_client_that_reads_nothing_is_let_go(path, control, server, monkeypatc
         client.send({"ask": "live", "after": None})
         wait_until(lambda: server._connections and control.feed.wanted)
         big = {"text": "x" * 100_000}
-        for _ in range(100):
+
+        def is_let_go():
             control.feed.put("status", dict(big))
-            time.sleep(0.01)
-            if not server._connections:
-                break
-        wait_until(lambda: not server._connections)
+            return not server._connections
+
+        wait_until(is_let_go)
 
 
 def test_a_viewer_that_is_gone_is_noticed(path, server, control):
     with Client(path) as client:
         client.send({"ask": "live", "after": None})
         assert client.line()
-    wait_until(lambda: not server._connections, 10)
+    wait_until(lambda: not server._connections)
     assert control.feed._viewers == 0
 
 
@@ -175,7 +176,7 @@ def test_a_thousand_connections(path, server):
     try:
         clients.extend(Client(path) for _ in range(1000))
         for client in clients[MOST_CONNECTIONS + 20 :]:
-            client.socket.settimeout(10)
+            client.socket.settimeout(60)
             refused += client.line() == {
                 "error": {"kind": "busy", "text": f"expected at most {MOST_CONNECTIONS} connections, got one more"}
             }
@@ -233,9 +234,10 @@ def test_closing_ends_all_connections_at_once(path, control, monkeypatch):
     assert clients[0].line()
     clients[1].send(b'{"ask": ')
     wait_until(lambda: len(server._connections) == 3)
-    began_s = time.monotonic()
+    ended, listening = [], server._listening
+    server._listening = SimpleNamespace(close=lambda: ended.append(not server._thread.is_alive()) or listening.close())
     server.close()
-    assert time.monotonic() - began_s < 1.0
+    assert ended == [True], "it was woken, and waited for nothing"
     for client in clients:
         while client.line() is not None:
             pass
@@ -246,6 +248,7 @@ def test_closing_ends_all_connections_at_once(path, control, monkeypatch):
 _PASSED = """
 import os, sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from motionsig.control.room import Control
 from motionsig.control.serving import Server
 from motionsig.control.unix_sockets import passed
@@ -279,7 +282,7 @@ def test_a_socket_that_was_passed_is_taken_and_left_listening(path, tmp_path, mo
                 assert ask_at(path, "hello")["live"] is False
                 child.stdin.write("\n")
                 child.stdin.close()
-                assert child.wait(20) == 0
+                assert child.wait(60) == 0
             assert path.exists()
         os.close(103)
         os.close(104)

@@ -97,7 +97,7 @@ class Daemon(Closing):
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def stop(self, timeout_s: float = 20.0) -> float:
+    def stop(self, timeout_s: float = ANOTHER_PROCESS_S) -> float:
         """SIGTERM; return how long it took."""
         began_s = time.monotonic()
         self.signal(signal.SIGTERM)

@@ -17,7 +17,7 @@ from motionsig.sensors.live import SensorCounts
 class MadeSensor(Closing):
     """Twenty times as fast as real time, until closed. going: cleared, it hangs; quiet: set, it gives empty blocks.
 
-    leave_out: a sample of each second that is lost. trouble: as a LiveSource's.
+    hangs: set once it does. leave_out: a sample of each second that is lost. trouble: as a LiveSource's.
     """
 
     def __init__(self, motion, *, leave_out=None):
@@ -25,7 +25,7 @@ class MadeSensor(Closing):
         self.info, self.counts = SourceInfo("made", "made", stream_id=1), SensorCounts()
         self.trouble = None
         self.unix_offset_ns = unix_offset_ns(SystemClock())
-        self.going, self.quiet, self.ended = threading.Event(), threading.Event(), False
+        self.going, self.hangs, self.quiet, self.ended = threading.Event(), threading.Event(), threading.Event(), False
         self.going.set()
         self._data = motion(20, 50)
         self._rows = np.delete(np.arange(50), [] if leave_out is None else leave_out)
@@ -34,7 +34,9 @@ class MadeSensor(Closing):
         second = 0
         while not self.ended:
             time.sleep(0.05)
-            self.going.wait()
+            if not self.going.is_set():
+                self.hangs.set()
+                self.going.wait()
             time_ns = (1_700_000_000 + second) * 10**9 + self._rows * 20_000_000
             rows = slice(0, 0 if self.quiet.is_set() else len(self._rows))
             yield sample_block(time_ns[rows], self._data[second % 20 * 50 + self._rows[rows]])
@@ -68,5 +70,5 @@ def running(folder, text, sensor, **more):
         yield daemon
     finally:
         daemon.stop()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive(), "the daemon does not stop"

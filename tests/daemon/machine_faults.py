@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from processes import children_of, command_of
 from surviving import Site, wait_for
 
 
@@ -106,7 +107,8 @@ def edgetpu_killed(site: Site, times: int) -> list[float]:
     well_s = []
     for _ in range(times):
         for child in _children(site.daemon.process.pid):
-            os.kill(child, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
         well_s.append(site.until_well(60))
     status = site.status()
     site.note(f"{status['on_edgetpu']} of {status['windows']} windows on it, {status['windows_lost']} on none")
@@ -116,11 +118,7 @@ def edgetpu_killed(site: Site, times: int) -> list[float]:
 
 
 def _children(process: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{process}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found += [int(child) for child in (task / "children").read_text().split()]
-    return [child for child in found if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in children_of(process) if b"resource_tracker" not in command_of(child)]
 
 
 def killed(site: Site, times: int, *, most_s: float) -> list[float]:

@@ -144,7 +144,7 @@ class Site(Closing):
 
     def stored(self) -> NDArray[np.int64]:
         """Return when each window began whose signature is in the collector's store, ns."""
-        with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=10) as store:
+        with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=60) as store:
             rows = store.execute("SELECT start_ns FROM signatures").fetchall()
         store.close()
         return np.array(rows, np.int64).reshape(-1)
@@ -153,7 +153,7 @@ class Site(Closing):
         """Return how many of the signatures taken so far are not in the store."""
         return len(np.setdiff1d(self.daemon.taken()[:, 0], self.stored()))
 
-    def until_well(self, timeout_s: float = 30.0) -> float:
+    def until_well(self, timeout_s: float = 90.0) -> float:
         """Return how long it is until all that was taken by now is stored, and one signature more."""
         began_s = time.monotonic()
         then = self.daemon.taken()[:, 0]
@@ -168,7 +168,7 @@ class Site(Closing):
         wait_for(arrived, "all of it to be stored", timeout_s, lambda: self.daemon.log[-3000:])
         return time.monotonic() - began_s
 
-    def end(self, timeout_s: float = 20.0) -> Result:
+    def end(self, timeout_s: float = 90.0) -> Result:
         """Stop the daemon, wait until nothing more arrives, and count."""
         # One that has just started may deliver what waited before it answers; the socket is of the one that was killed.
         wait_for(self.answers, "the daemon to answer", timeout_s, lambda: self.daemon.log[-3000:])
@@ -183,10 +183,10 @@ class Site(Closing):
             return bool(self.daemon.status())
         return False
 
-    def settle(self, timeout_s: float = 20.0) -> None:
-        """Wait until all is stored that was taken, or until nothing has come for three seconds."""
+    def settle(self, timeout_s: float = 90.0) -> None:
+        """Wait until all is stored that was taken, or until nothing has come for ten seconds."""
         until_s, before, quiet_s = time.monotonic() + timeout_s, -1, time.monotonic()
-        while (missing := self.missing()) and time.monotonic() < until_s and time.monotonic() - quiet_s < 3:
+        while (missing := self.missing()) and time.monotonic() < until_s and time.monotonic() - quiet_s < 10:
             if missing != before:
                 before, quiet_s = missing, time.monotonic()
             time.sleep(0.1)
@@ -217,7 +217,7 @@ class Site(Closing):
 
 
 def wait_for(
-    condition: Callable[[], bool], what: str, timeout_s: float = 30.0, told: Callable[[], str] = lambda: ""
+    condition: Callable[[], bool], what: str, timeout_s: float = 90.0, told: Callable[[], str] = lambda: ""
 ) -> None:
     """Return as soon as the condition holds; fail if it does not in time."""
     until_s = time.monotonic() + timeout_s

@@ -56,13 +56,13 @@ def test_the_service_is_ready_is_watched_and_tells_how_it_is(told, tmp_path, cap
         shown = capsys.readouterr().out
         assert shown.startswith("well ") and "5 signatures and 0 events of 1 messages" in shown
         assert "holes        0 open" in shown and status["client_id"] in shown and "lag  " in shown
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             metrics = answer.read().decode()
         for line in ("signatures_total 5.0", "connected 1.0", "open_holes 0.0", "missing_signatures 0.0"):
             assert f"motionsig_collect_{line}\n" in metrics
         assert re.search(r"^motionsig_collect_lag_p99_seconds [1-9]", metrics, re.MULTILINE)
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=60)
     assert process.returncode == 0 and "5 signatures and 0 events to" in out and "STOPPING=1" in told()[-1]
     assert main(["status", "--collect"]) == 1
     assert "sudo systemctl start motionsig-collect" in capsys.readouterr().err

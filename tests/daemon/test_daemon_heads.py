@@ -1,6 +1,6 @@
 """The daemon's heads, in this process: exchanged by a reload, off with another model, and told in the right time."""
 
-import time
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -251,13 +251,14 @@ def test_windows_that_are_lost_keep_their_numbers(tmp_path, sensor, put, monkeyp
     with running(tmp_path, _text(tmp_path, ["moving"]), sensor) as daemon:
         wait_until(lambda: _head(daemon)["events"] >= 1)
         encoder = daemon._encoder._now.encoder
-        daemon._encoder._retry_s = time.monotonic() + 0.5  # so long it is not opened again
+        daemon._encoder._retry_s = math.inf  # until then it is not opened again
 
         def fails(windows):
             raise RuntimeError("the device is away")
 
         monkeypatch.setattr(encoder, "encode", fails)
         wait_until(lambda: daemon.status["windows_lost"] > 1)
+        daemon._encoder._retry_s = 0.0
         events = _head(daemon)["events"]
         wait_until(lambda: _head(daemon)["events"] > events + 2)
     (part,) = iter_signatures(f"store:{tmp_path}/s.db")

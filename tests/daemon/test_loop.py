@@ -167,13 +167,13 @@ def test_another_port_for_metrics_is_opened_by_a_reload(tmp_path, sensor):
     text = f'[sink]\nurl = "store:{tmp_path}/s.db"\n[status]\nprometheus = '
     old, new = free_port(), free_port()
     with running(tmp_path, f"{text}{old}\n", sensor) as daemon:
-        socket.create_connection(("127.0.0.1", old), 5).close()
+        socket.create_connection(("127.0.0.1", old), 60).close()
         (tmp_path / "config.toml").write_text(f"{text}{new}\n")
         daemon.reload()
         wait_until(lambda: daemon._config.prometheus == new)
-        socket.create_connection(("127.0.0.1", new), 5).close()
+        socket.create_connection(("127.0.0.1", new), 60).close()
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", old), 5)
+            socket.create_connection(("127.0.0.1", old), 60)
 
 
 def test_what_needs_a_restart_does_so_until_it_is_as_it_was_at_the_start(tmp_path, sensor):

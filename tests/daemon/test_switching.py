@@ -163,7 +163,7 @@ def test_a_model_that_takes_too_long_to_open_is_told(models, monkeypatch):
     with SwitchingEncoder(REQUESTED) as encoder:
 
         def opens(model, device):
-            opened.wait(20)
+            opened.wait(60)
             return real(model, device)
 
         monkeypatch.setattr(switching, "open_encoder", opens)

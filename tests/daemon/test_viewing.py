@@ -16,7 +16,7 @@ from made import wait_until
 from made_heads import by_rest
 
 from motionsig.control import loop as control_loop
-from motionsig.control import page_heads
+from motionsig.control import page_heads, serving
 from motionsig.control.serving import SOCKET_NAME
 from motionsig.daemon import loop
 from motionsig.encoders import find_model, open_encoder
@@ -37,6 +37,8 @@ def folders(tmp_path, monkeypatch):
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
     monkeypatch.setenv("MOTIONSIG_HEADS", str(tmp_path / "roots"))
     monkeypatch.setattr(loop, "_HEARTBEAT_S", 0.05)
+    # A machine under load may stand still for longer than a service lets an ask wait.
+    monkeypatch.setattr(control_loop, "LIMIT_S", 60.0)
 
 
 @pytest.fixture
@@ -118,18 +120,11 @@ def test_rows_are_those_of_one_run_and_are_made_only_while_somebody_watches(tmp_
 
 
 def test_a_line_comes_as_soon_as_its_window_is_made(start, client, monkeypatch):
-    with start() as daemon, client() as viewer:
-        put_s, feed = {}, daemon.viewing.control.feed
-        rows = feed.rows
-
-        def timed(stream_id, seq, *more):
-            put_s[seq] = time.monotonic()
-            rows(stream_id, seq, *more)
-
-        monkeypatch.setattr(feed, "rows", timed)
+    # Whoever is not woken for a row looks for it after this time.
+    monkeypatch.setattr(serving, "_LOOK_S", 600.0)
+    with start(), client() as viewer:
         viewer.send({"ask": "live", "after": None})
-        waits_s = [time.monotonic() - put_s[row["seq"]] for row in itertools.islice(viewer.lines("signatures"), 21)]
-    assert sorted(waits_s)[10] < 0.05, waits_s
+        assert len(list(itertools.islice(viewer.lines("signatures"), 21))) == 21
 
 
 def test_a_head_that_is_saved_judges_at_once_and_its_events_are_stored(tmp_path, start, client):
@@ -314,7 +309,7 @@ def test_two_of_the_same_request_at_once(start, client):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         assert len(answers) == 4
         assert all(answer == answers[0] and "ok" in answer for answer in answers)
 
@@ -337,7 +332,7 @@ def test_while_the_loop_hangs_asks_fail_in_time_and_heads_judge_later(start, cli
     with start(made=made) as daemon, client() as asker:
         wait_until(lambda: daemon.status["windows"] >= 3)
         made.going.clear()
-        time.sleep(0.2)
+        wait_until(made.hangs.is_set)
         with pytest.raises(page_heads.AskError, match="expected the service to answer"):
             daemon.viewing.call(lambda: pytest.fail("it was made too late"))
         shown = save(daemon, "moving")

@@ -241,14 +241,14 @@ def _problems_of_script(script: str, words: list[str], whole: bool) -> Iterator[
         # Words that need not be checked, as what follows belongs to another program.
         most = 2 if "${@:1:2}" in text else len(words)
         command = ["bash", "-c", ask, script, synopsis[1], *words[:most]]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
         if done.returncode:
             yield done.stderr.strip()
 
 
 def _problems_of_python(words: list[str], whole: bool) -> Iterator[str]:
     command = [sys.executable, "-c", _PARSE_ONLY, "whole" if whole else "part", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     if done.returncode:
         yield f"{words[1]}: {done.stderr.strip().splitlines()[-1]}"
 

@@ -1,5 +1,6 @@
 """Encoders on the double of the Edge TPU, machines with one in a port, and the processes that drive it."""
 
+import dataclasses
 import os
 import shutil
 import time
@@ -21,7 +22,10 @@ WINDOWS = 300
 GOLDEN = 24
 """Golden windows, which a child must answer each time it starts."""
 
-QUICK = Limits(retry_s=0.0, starts=50)
+QUICK = Limits(call_s=30.0, start_s=60.0, retry_s=0.0, starts=50)
+"""A machine under load may stand still for seconds; what hangs needs a shorter `call_s`."""
+
+HANGING = dataclasses.replace(QUICK, call_s=4.0)
 
 FAULTS = ["err", "abort", "hang", "segfault", "exit"]
 
@@ -74,7 +78,7 @@ def prefer_edgetpu(model, root):
     choice.remember(card, conditions, Choice(20.0, 50.0, "2026-11-23"))
 
 
-def wait_for(happened, what, limit_s=10.0):
+def wait_for(happened, what, limit_s=60.0):
     until = time.monotonic() + limit_s
     while not happened():
         assert time.monotonic() < until, f"{what} did not happen within {limit_s} s"

@@ -175,7 +175,7 @@ def _in_child(folder: Path) -> str:
             code = 2
         finally:
             os._exit(code)
-    end_s = time.monotonic() + 20
+    end_s = time.monotonic() + 60
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:

@@ -10,8 +10,9 @@ import pytest
 from compiler_logs import BAD_FORMS, GOOD, GOOD_FORMS, ON_CPU, ON_CPU_BY_TABLE, STREAMED, stand_in
 from hypothesis import given
 from hypothesis import strategies as st
+from made import wait_until
 from made_models import FAKE, compiled_from, program, sensor_network
-from processes import is_running
+from processes import STALL_S, is_running
 
 from motionsig.encoders.compiling.compiler import COMPILER, check_twin, compile_model, find_compiler, read_log
 from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
@@ -214,19 +215,16 @@ def test_a_compiler_that_does_not_end_is_ended_with_its_children(compiler):
     start = time.monotonic()
     with pytest.raises(EncoderError, match=r"expected it to end within 0.5 s"):
         compile_model(TWIN, program, deadline_s=0.5)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 10 + STALL_S
     child = (program.parent / "child").read_text().strip()
-    end = time.monotonic() + 5
-    while is_running(child) and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not is_running(child)
+    wait_until(lambda: not is_running(child))
 
 
 def test_a_child_left_behind_is_not_waited_for(compiler):
     program = compiler(GOOD, COMPILED, before="sleep 60 &")
     start = time.monotonic()
     assert compile_model(TWIN, program).content == COMPILED
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 50
 
 
 def test_a_compiler_that_writes_without_end_does_not_fill_memory(compiler):

@@ -25,7 +25,7 @@ def test_an_edgetpu_operator_that_holds_something_else_is_not_guessed_at(options
     assert read_program(operator) is None
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=300, deadline=30_000)
 @given(st.data())
 def test_damage_in_the_edgetpu_operator_ends_quickly(data):
     options = bytearray(program())

@@ -376,7 +376,7 @@ def survives(file):
     assert peak < 50e6
 
 
-@settings(max_examples=150, deadline=5000)
+@settings(max_examples=150, deadline=30_000)
 @given(st.data())
 def test_damage_to_the_shipped_model_is_refused_or_survived(data):
     file = bytearray(data.draw(st.sampled_from(SHIPPED)))
@@ -387,7 +387,7 @@ def test_damage_to_the_shipped_model_is_refused_or_survived(data):
     survives(bytes(file[: data.draw(st.just(len(file)) | st.integers(0, len(file)))]))
 
 
-@settings(max_examples=250, deadline=5000)
+@settings(max_examples=250, deadline=30_000)
 @given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4), st.floats(0, 1))
 @example([], 1)
 def test_damage_to_any_operator_is_refused_or_survived(damage, length):

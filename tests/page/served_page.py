@@ -101,7 +101,7 @@ class ServedPage:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        _, said = self.process.communicate(timeout=20)
+        _, said = self.process.communicate(timeout=60)
         # No input may bring more than this into the journal.
         assert (self.process.returncode, said) == (0, ""), (self.process.returncode, said)
 
@@ -113,7 +113,7 @@ class ServedPage:
     def codes(self) -> Path:
         return self.folder / "codes"
 
-    def connect(self, timeout_s: float = 10) -> HTTPConnection:
+    def connect(self, timeout_s: float = 60) -> HTTPConnection:
         """Return a connection."""
         if self.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

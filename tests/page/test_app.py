@@ -312,7 +312,7 @@ def test_sessions_hold_over_a_restart(tmp_path: Path) -> None:
     ],
 )
 def test_junk(page: ServedPage, browser: Browser, junk: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", page.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", page.port), timeout=60) as connection:
         connection.sendall(junk)
         connection.shutdown(socket.SHUT_WR)
         got = b""

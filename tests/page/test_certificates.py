@@ -128,14 +128,14 @@ def test_a_client_that_knows_the_certificate_is_served_by_modern_tls_alone(tmp_p
         client.maximum_version = version
         try:
             with (
-                socket.create_connection(server.getsockname(), timeout=10) as raw,
+                socket.create_connection(server.getsockname(), timeout=60) as raw,
                 client.wrap_socket(raw, server_hostname="127.0.0.1") as connection,
             ):
                 assert connection.recv(4) == b"here"
             served = True
         except ssl.SSLError:
             served = False
-        thread.join(10)
+        thread.join(60)
     assert served is taken
 
 

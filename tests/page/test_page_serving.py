@@ -49,7 +49,7 @@ def test_ends_when_nobody_came(tmp_path: Path) -> None:
             connection.connect()
             time.sleep(1)
             assert page.process.poll() is None
-        assert page.process.wait(10) == 0
+        assert page.process.wait(60) == 0
 
 
 def test_ends_at_once_when_told_so(tmp_path: Path, service: Service) -> None:
@@ -60,7 +60,7 @@ def test_ends_at_once_when_told_so(tmp_path: Path, service: Service) -> None:
             began = time.monotonic()
             page.process.send_signal(signal.SIGTERM)
             list(events)
-            assert page.process.wait(10) == 0
+            assert page.process.wait(60) == 0
             assert time.monotonic() - began < 5
 
 
@@ -72,7 +72,7 @@ def test_slow_request_is_cut_off(tmp_path: Path) -> None:
             b"POST /api/pair HTTP/1.1\r\nHost: localhost\r\n"
             b"Content-Type: application/json\r\nContent-Length: 50\r\n\r\n{",
         ):
-            with socket.create_connection(("127.0.0.1", page.port), timeout=5) as slow:
+            with socket.create_connection(("127.0.0.1", page.port), timeout=60) as slow:
                 slow.sendall(begin)
                 with pytest.raises(OSError):
                     for _ in range(50):
@@ -93,7 +93,7 @@ def test_connections_that_say_nothing_shut_nobody_out(tmp_path: Path, service: S
     with ServedPage(tmp_path, limits=limits) as page, contextlib.ExitStack() as stack:
         watching = stack.enter_context(page.browser().watch())
         until(watching, "service")
-        held = [stack.enter_context(socket.create_connection(("127.0.0.1", page.port), timeout=5)) for _ in range(40)]
+        held = [stack.enter_context(socket.create_connection(("127.0.0.1", page.port), timeout=60)) for _ in range(40)]
         for each in held[:33]:
             with contextlib.suppress(ConnectionResetError):
                 assert each.recv(1) == b""
@@ -212,7 +212,7 @@ def test_sockets_that_systemd_passes(tmp_path: Path, service: Service) -> None:
             assert page.browser().ask("hello")["ok"]["live"] is False
     finally:
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=20)[1]
+        said = process.communicate(timeout=60)[1]
     assert (process.returncode, said) == (0, "")
 
 
@@ -251,7 +251,7 @@ def test_connections_that_were_reset_cost_no_memory(tmp_path: Path) -> None:
         known, body = 0, b"x" * 60_000
         head = b"POST /api/pair HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
         for number in range(450):
-            with socket.create_connection(("127.0.0.1", page.port), timeout=5) as connection:
+            with socket.create_connection(("127.0.0.1", page.port), timeout=60) as connection:
                 connection.sendall(head + body)
                 assert b" 415 " in connection.recv(64)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -289,7 +289,7 @@ def test_one_import_at_a_time(tmp_path: Path, service: Service) -> None:
             for name, value in {**headers, "Content-Length": "3000000"}.items():
                 connection.putheader(name, value)
             connection.endheaders(b"{")
-            end = time.monotonic() + 10
+            end = time.monotonic() + 60
             wanted = {"ask": "import", "zip": "A" * 100_000, "request": "a"}
             while browser.post("/api/ask", wanted)[0] != 429:
                 assert time.monotonic() < end
@@ -315,7 +315,7 @@ def test_answer_that_nobody_reads_is_under_way(tmp_path: Path) -> None:
             time.sleep(1)
             assert browser.post("/api/ask", {"ask": "heads"})[0] == 429
             # Then it is cut off.
-            end = time.monotonic() + 10
+            end = time.monotonic() + 60
             listening.close()
             while browser.post("/api/ask", {"ask": "heads"})[0] != 503:
                 assert time.monotonic() < end

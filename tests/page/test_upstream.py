@@ -29,7 +29,7 @@ def page(service: Service) -> Iterator[ServedPage]:
 
 
 def _wait(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.01)

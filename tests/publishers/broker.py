@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import signal
 import socket
@@ -27,10 +28,19 @@ def mosquitto() -> str:
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """Return a port of the loopback interface that nobody listens on.
+
+    It is below those that the kernel gives away: none of the connections of this machine gets it before a broker takes
+    it, or while one is away.
+    """
+    given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    lowest, end = (10_000, given) if given > 20_000 else (20_000, 1 << 16)
+    while True:
+        # Not `random`, which tests of several processes may have given the same seed.
+        port = lowest + secrets.randbelow(end - lowest)
+        with contextlib.suppress(OSError), socket.socket() as sock:
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 class Broker:
@@ -59,9 +69,9 @@ class Broker:
     def start(self, host: str = "127.0.0.1") -> Broker:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([mosquitto(), "-c", str(self.config)], stdout=log, stderr=log)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection((host, self.port), 1):
+            with contextlib.suppress(OSError), socket.create_connection((host, self.port), 10):
                 return self
             assert self._process.poll() is None, self.log
             time.sleep(0.02)
@@ -92,7 +102,7 @@ class Broker:
         if self._process is not None:
             self._signal(signal.SIGCONT)
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def __enter__(self) -> Broker:
@@ -164,7 +174,7 @@ class Proxy:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
         for sock in self._sockets:
             sock.close()
 

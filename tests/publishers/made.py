@@ -67,7 +67,7 @@ def assert_same(one: SignatureBatch, other: SignatureBatch) -> None:
     assert labels == others
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Return as soon as the condition holds; fail if it never does."""
     deadline = time.monotonic() + timeout_s
     while not condition():

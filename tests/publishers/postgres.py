@@ -71,7 +71,7 @@ class Server:
             self._process = subprocess.Popen(
                 [*self._as_user, str(self._programs / "postgres"), "-D", str(self._data)], stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while subprocess.run(
             [str(self._programs / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)]
         ).returncode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import threading
@@ -18,6 +19,7 @@ from made import event, wait_until
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, SignatureSpec
+from motionsig.collector import CollectCounts, collect
 from motionsig.errors import SinkError
 from motionsig.events import ONCE, Event
 from motionsig.publishers import open_sink
@@ -27,7 +29,7 @@ from motionsig.publishers.mqtt import MqttSink
 from motionsig.quality import Quality
 from motionsig.quantization import Group, Quantization
 
-QUICK = {"retry_s": 0.05, "max_retry_s": 0.3, "delay_s": 0.05, "close_timeout_s": 5, "keepalive_s": 5}
+QUICK = {"retry_s": 0.05, "max_retry_s": 0.3, "delay_s": 0.05, "close_timeout_s": 60, "keepalive_s": 60}
 
 
 def mqtt(url: str, spool: Path, **options: Any) -> MqttSink:
@@ -115,11 +117,11 @@ class Receiver(_Hearing):
     def _run(self) -> None:
         while self._open:
             connection = Connection(
-                self._broker, client_id="receiver", clean_session=False, keepalive_s=5, on_message=self._take
+                self._broker, client_id="receiver", clean_session=False, keepalive_s=60, on_message=self._take
             )
             try:
-                connection.open(5, lambda: not self._open)
-                connection.subscribe(self._topic, 5)
+                connection.open(60, lambda: not self._open)
+                connection.subscribe(self._topic, 60)
                 self.subscriptions += 1
                 while self._open:
                     connection.loop(0.05)
@@ -143,10 +145,12 @@ class Listener(_Hearing):
     def __init__(self, url: str) -> None:
         self.heard: list[tuple[str, bytes, bool]] = []
         self._connection = Connection(
-            parse_broker(url), client_id=secrets.token_hex(8), clean_session=True, keepalive_s=5, on_message=self._take
+            parse_broker(url), client_id=secrets.token_hex(8), clean_session=True, keepalive_s=60, on_message=self._take
         )
-        self._connection.open(5, lambda: False)
-        self._connection.subscribe("#", 5)
+        self._connection.open(60, lambda: False)
+        self._connection.subscribe("#", 60)
+        # The broker sends what it keeps before it answers what is asked next.
+        self._connection.subscribe("nowhere", 60)
         self._start()
 
     def _take(self, message: Any) -> None:
@@ -161,8 +165,37 @@ class Listener(_Hearing):
         return [json.loads(payload) for heard, payload, _ in list(self.heard) if heard == topic]
 
 
+def begin_session(broker: Broker, into: str, **options: Any) -> None:
+    """Have the broker keep for a collector, connected or not, all that is published from now on."""
+
+    def subscribed() -> int:
+        return broker.log.count("Sending SUBACK")
+
+    def began() -> bool:
+        before = subscribed()
+        # On a machine that stands still it may end before the broker has answered.
+        with contextlib.suppress(SinkError):
+            collect(broker.url, into, timeout_s=0.5, **options)
+        return subscribed() - before >= 2  # signatures and events
+
+    wait_until(began)
+
+
+def collect_some(broker_url: str, into: str, *, but_none: bool = False, **options: Any) -> CollectCounts:
+    """Collect for a second with a connection, and again while nothing has come, unless there is to be none."""
+    found: list[CollectCounts] = []
+
+    def has_come() -> bool:
+        with contextlib.suppress(SinkError):
+            found.append(collect(broker_url, into, timeout_s=1.0, **options))
+        return bool(found) and (but_none or found[-1] != CollectCounts())
+
+    wait_until(has_come)
+    return found[-1]
+
+
 def retained(broker: Broker) -> dict[str, bytes]:
     """Return what the broker keeps."""
     with Listener(broker.url) as listener:
-        time.sleep(0.15)
+        pass
     return {topic: payload for topic, payload, kept in listener.heard if kept and payload}

@@ -96,7 +96,7 @@ class Scripted:
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
 
 
 def acknowledgement(message: Publish, reason: int | None = None) -> bytes:

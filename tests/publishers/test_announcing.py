@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from broker import Broker, Proxy
 from made import numbered, running, wait_until
+from processes import STALL_S
 from receiving import Listener, happened, retained
 
 from motionsig.errors import InputError, SinkError
@@ -81,7 +82,7 @@ def test_the_will_of_a_killed_publisher_and_the_return_of_a_hung_one(broker: Bro
         name = stable_client_id("wrist", [tmp_path / "spool"])
         will = (WHERE, b'{"state":"offline","epoch":8}')
         hung = Connection(parse_broker(broker.url), client_id=name, clean_session=True, keepalive_s=60, will=will)
-        hung.open(5, lambda: False)
+        hung.open(60, lambda: False)
         with mqtt(broker.url, tmp_path / "spool", availability=True):
             wait_until(lambda: len(listener.said(WHERE)) == 4)
             assert [said["epoch"] for said in listener.said(WHERE)] == [8, 8, 8, 3], "the late will came before"
@@ -107,7 +108,7 @@ def test_a_goodbye_that_is_not_taken_leaves_the_word_to_the_will(broker: Broker,
             with mqtt(f"mqtt://127.0.0.1:{proxy.port}", tmp_path / "spool", availability=True):
                 wait_until(lambda: proxy.seen == 1)
                 began_s = time.monotonic()
-            assert time.monotonic() - began_s < 2
+            assert time.monotonic() - began_s < STALL_S
             wait_until(lambda: [said["state"] for said in listener.said(WHERE)] == ["online", "offline", "offline"])
     finally:
         proxy.close()
@@ -207,7 +208,7 @@ def test_nothing_from_the_network_does_more(
     monkeypatch.setattr(announcing, "AGAIN_AFTER_S", 0.5)
     monkeypatch.setattr(announcing, "AGAIN_JITTER_S", 0.1)
     flood = Connection(parse_broker(broker.url), client_id="flood", clean_session=True, keepalive_s=60)
-    flood.open(5, lambda: False)
+    flood.open(60, lambda: False)
     with mqtt(broker.url, tmp_path / "spool", home_assistant="homeassistant") as sink:
         sink.report(STATE)
         sink.publish(numbered(2))
@@ -242,7 +243,7 @@ def test_nothing_from_the_network_does_more(
 
 def test_what_was_retained_before_is_no_event(broker: Broker, tmp_path: Path) -> None:
     earlier = Connection(parse_broker(broker.url), client_id="earlier", clean_session=True, keepalive_s=60)
-    earlier.open(5, lambda: False)
+    earlier.open(60, lambda: False)
     earlier.publish("homeassistant/status", b"online", retain=True)
     wait_until(lambda: (earlier.loop(0.01), earlier.acknowledged)[1] != [])
     with mqtt(broker.url, tmp_path / "spool", home_assistant="homeassistant") as sink:

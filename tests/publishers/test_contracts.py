@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from broker import PERSISTENT, Broker
 from made import HOP_NS, START_NS, assert_same, event, labelled, lines_until_killed, numbered, wait_until
+from receiving import begin_session
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
@@ -55,10 +56,10 @@ def url_and_reader(
     prefix = f"test/{tmp_path.name}"
     session = {"prefix": prefix, "client_id": prefix}
     # From here on the broker keeps what is published for this session, connected or not.
-    collect(broker.url, into, timeout_s=0.3, **session)
+    begin_session(broker, into, **session)
 
     def read(count: int) -> list[Stored]:
-        collect(broker.url, into, count=count, timeout_s=5, **session)
+        collect(broker.url, into, count=count, timeout_s=60, **session)
         return list(iter_signatures(into))
 
     yield f"{broker.url}?prefix={prefix}&spool={tmp_path / 'spool'}&retry_s=0.1", read

@@ -177,9 +177,9 @@ def test_a_file_larger_than_any_of_ours_is_read_no_further(tmp_path: Path) -> No
     path.parent.mkdir()
     path.write_bytes(FRAMES[0])
     os.truncate(path, 1 << 40)
-    began_s = time.monotonic()
+    began_s = time.thread_time()
     spool = opened(tmp_path)
-    assert time.monotonic() - began_s < 2
+    assert time.thread_time() - began_s < 2
     assert found_in(spool) == RECORDS[:1]
     assert spool.damaged_bytes == (1 << 40) - len(FRAMES[0])
     spool.close()

@@ -72,7 +72,9 @@ def test_messages_keep_their_limit(tmp_path: Path, compress: bool) -> None:
         assert_same(read_signatures(f"file:{path}"), batch)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.integers(0, len(SEQUENCE)))
 def test_a_torn_tail_is_cut_off(length: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

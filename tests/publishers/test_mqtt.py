@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from broker import Broker
 from made import assert_same, numbered, wait_until
+from processes import STALL_S
 from receiving import Receiver, mqtt
 
 from motionsig.encoders import find_model
@@ -33,7 +34,7 @@ def test_signatures_travel_together(broker: Broker, receiver: Receiver, tmp_path
         wait_until(lambda: len(receiver.seqs) == 130)
         sink.publish(numbered(1, 130))
         began = time.monotonic()
-    assert time.monotonic() - began < 2, "close does not wait for delay_s"
+    assert time.monotonic() - began < STALL_S, "close does not wait for delay_s"
     wait_until(lambda: len(receiver.seqs) == 131)
     assert receiver.seqs == list(range(131))
     assert [len(message.signatures) for message in receiver.messages[-2:]] == [130 - len_of(receiver, full), 1]
@@ -58,14 +59,13 @@ def test_a_delay_of_nothing_sends_each_at_once(broker: Broker, receiver: Receive
 
 
 def test_the_delay_bounds_the_wait(broker: Broker, receiver: Receiver, tmp_path: Path) -> None:
-    with mqtt(broker.url, tmp_path / "spool", delay_s=0.5) as sink:
+    with mqtt(broker.url, tmp_path / "spool", delay_s=3) as sink:
         wait_until(lambda: sink.last_error is None and "wrist" in broker.log)
         began = time.monotonic()
         sink.publish(numbered(1))
-        time.sleep(0.2)
         sink.publish(numbered(1, 1))
         wait_until(lambda: len(receiver.seqs) == 2)
-        assert 0.45 < time.monotonic() - began < 2
+        assert time.monotonic() - began > 2.9
         assert len(receiver.messages) == 1
 
 
@@ -115,7 +115,7 @@ def test_what_is_left_at_close_is_said_and_sent_next_time(
     began = time.monotonic()
     with mqtt(absent.url, tmp_path / "spool", close_timeout_s=0.3) as sink:
         sink.publish(numbered(70))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 0.3 + STALL_S
     assert sink.counts.pending == 70
     assert "70 signatures and events are not acknowledged and wait in" in caplog.text
     assert "connection refused" in caplog.text
@@ -160,6 +160,7 @@ def test_waiting_for_space_ends_when_nothing_moves(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("motionsig.publishers.mqtt.FULL_TIMEOUT_S", 0.2)
     absent = Broker(tmp_path / "absent")
     with mqtt(absent.url, tmp_path / "spool", full="wait", max_bytes=65536, close_timeout_s=0.1) as sink:
+        wait_until(lambda: "connection refused" in str(sink.last_error))
         with pytest.raises(SinkError, match=r"nothing was delivered for 0\.2 s: .*connection refused"):
             sink.publish(numbered(2000))
         assert 0 < sink.counts.accepted == sink.counts.pending < 2000

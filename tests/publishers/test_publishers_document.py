@@ -162,7 +162,7 @@ def test_mosquitto_takes_the_settings_and_the_access_list(tmp_path: Path) -> Non
     try:
         with ThreadPoolExecutor() as threads:
             stored = threads.submit(
-                collector.collect, running.url, f"store:{tmp_path / 'cloud.db'}", count=3, timeout_s=20, **collects
+                collector.collect, running.url, f"store:{tmp_path / 'cloud.db'}", count=3, timeout_s=60, **collects
             )
             wait_until(lambda: "motionsig/+/events/+ (QoS 1)" in running.log)
             announced = {"device": device["username"], "stream_id": 3, "home_assistant": "homeassistant", "delay_s": 0}

@@ -118,15 +118,15 @@ def test_a_store_that_is_too_large_shrinks_little_by_little(tmp_path: Path, monk
     put(path, *(Message("d", stream_id, 0, random_batch(20_000, 0)) for stream_id in (1, 2)))
     assert on_disk(path) > 3_500_000
     with closing(Store(path, keep_bytes=LEAST_BYTES)) as store:
-        sizes = [on_disk(path)]
+        sizes, longest_s = [on_disk(path)], 0.0
         for seq in range(2000):
-            began_s = time.monotonic()
+            began_s = time.thread_time()
             store.add(Message("d", 3, seq, random_batch(1, 100_000 + seq)))
-            assert time.monotonic() - began_s < 1
+            longest_s = max(longest_s, time.thread_time() - began_s)
             sizes.append(on_disk(path))
             if sizes[-1] <= LEAST_BYTES:
                 break
-    assert 2 < len(sizes) < 2000
+    assert 2 < len(sizes) < 2000 and longest_s < 1
     assert on_disk(path) <= LEAST_BYTES
     assert len(read_signatures(f"store:{path}", stream_id=3)) == len(sizes) - 1
 
@@ -138,9 +138,9 @@ def test_what_version_1_stored_gets_its_spans_first(
     path = tmp_path / "s"
     put(tmp_path / "new", *(Message("d", 1, first, random_batch(5000, first)) for first in range(0, 20_000, 5000)))
     make_version_1(path, tmp_path / "new")
-    began_s = time.monotonic()
+    began_s = time.thread_time()
     with closing(Store(path, keep_bytes=LEAST_BYTES)) as store:
-        assert time.monotonic() - began_s < 30, "it gives up what cannot be done"
+        assert time.thread_time() - began_s < 30, "it gives up what cannot be done"
         for seq in range(3):
             store.add(Message("d", 2, seq, dataclasses.replace(random_batch(1, 0), start_ns=np.array([2 * 10**18]))))
     assert caplog.text.count("stays larger than keep_bytes, its free pages are used; VACUUM shrinks it") == 1

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from broker import Broker, Proxy
 from made import lines_until_killed, numbered, wait_until
+from processes import STALL_S
 from receiving import Receiver, mqtt
+from scripted import Publish, Scripted, acknowledgement
 
 from motionsig import wire
 from motionsig.errors import SinkError
@@ -80,7 +82,7 @@ def test_what_a_killed_broker_acknowledged_and_lost_is_sent_again(tmp_path: Path
                 broker.start()
                 wait_until(lambda: receiver.subscriptions > subscriptions)  # noqa: B023
                 with contextlib.suppress(AssertionError):
-                    wait_until(lambda: set(receiver.seqs) >= set(range(50)), 2)
+                    wait_until(lambda: set(receiver.seqs) >= set(range(50)), 5)
                     break
             assert set(receiver.seqs) >= set(range(50))
         assert sink.counts.delivered == end + 1
@@ -115,7 +117,7 @@ def test_closing_while_the_broker_stalls_takes_no_longer_than_told(broker: Broke
         broker.stall()
         sink.publish(numbered(10))
         began = time.monotonic()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 0.5 + STALL_S
     assert sink.counts.pending == 10
     broker.go_on()
 
@@ -183,23 +185,29 @@ def test_kill_9_of_the_publisher_loses_nothing_it_accepted(broker: Broker, recei
         assert firsts() in (list(range(count)), list(range(count + 2)))
 
 
-def test_live_signatures_pass_a_backlog(broker: Broker, receiver: Receiver, tmp_path: Path) -> None:
+def test_live_signatures_pass_a_backlog(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     for first in range(0, 6000, 12):
         (message,) = pack(wire.Message("wrist-7", 2, first, numbered(12, first)))
         spool.append(message.data, message.rows)
     spool.close()
-    with mqtt(broker.url, tmp_path / "spool", delay_s=0, in_flight=2) as sink:
-        wait_until(lambda: sink.counts.delivered > 0)
-        for number in range(5):
-            sink.publish(numbered(1, number))
-        wait_until(lambda: sink.counts.pending == 0)
-        wait_until(lambda: len(receiver.seqs) == 6005)
-    stream_ids = [message.stream_id for message in receiver.messages]
+
+    def answer(message: Publish) -> bytes:
+        # Between two messages of the backlog, however fast it goes.
+        if len(broker.received) == 10:
+            for number in range(5):
+                sink.publish(numbered(1, number))
+        return acknowledgement(message)
+
+    with Scripted(puback=answer) as broker:
+        with mqtt(broker.url, tmp_path / "spool", delay_s=0, in_flight=2) as sink:
+            wait_until(lambda: sink.counts.delivered == 6005)
+        messages = [wire.decode(message.payload) for message in broker.received]
+    stream_ids = [message.stream_id for message in messages]
     behind = len(stream_ids) - stream_ids.index(3)
     assert behind > 40, "what was published first would have come last"
-    assert next(message.seq for message in receiver.messages if message.stream_id == 3) == 0
-    backlog = [message.seq for message in receiver.messages if message.stream_id == 2]
+    assert next(message.seq for message in messages if message.stream_id == 3) == 0
+    backlog = [message.seq for message in messages if message.stream_id == 2]
     assert backlog == sorted(set(backlog))
 
 
@@ -235,7 +243,7 @@ def test_a_dead_thread_is_not_hidden(broker: Broker, tmp_path: Path, monkeypatch
 
 
 def test_a_sink_closed_on_a_hung_thread_leaves_no_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "HANDSHAKE_TIMEOUT_S", 0.8)
+    monkeypatch.setattr(transport, "HANDSHAKE_TIMEOUT_S", 600.0)
     monkeypatch.setattr(sending, "GOODBYE_S", 0.05)
     # What a thread that died in an earlier test had open goes with its traceback.
     gc.collect()
@@ -250,6 +258,6 @@ def test_a_sink_closed_on_a_hung_thread_leaves_no_descriptor(tmp_path: Path, mon
         sink.close()
         assert sink._sender.alive
         assert sink.heartbeat_s == heartbeat_s, "which is what the daemon sees of it"
-        wait_until(lambda: not sink._sender.alive, 4)
         client.close()
+        wait_until(lambda: not sink._sender.alive)
     assert len(os.listdir("/proc/self/fd")) == descriptors

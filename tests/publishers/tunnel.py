@@ -107,7 +107,7 @@ class Tunnel:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
         for sock in (self._listener, *self._sockets):
             sock.close()
 

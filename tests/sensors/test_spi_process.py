@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from chips.spi import WIRES, SimulatedSpi
 from chips.trial import Coded
+from real_time import undisturbed
 from spi_machine import SpiMachine
 
 from motionsig.recordings import open_recording
@@ -33,6 +34,7 @@ def end(machine: SpiMachine, *arguments: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(("name", "bus"), [("adxl345", "spi0.0"), ("lsm6ds3", "/dev/spidev0.0")])
+@undisturbed
 def test_two_seconds_through_spidev_are_the_chips_own_samples(tmp_path: Path, name: str, bus: str) -> None:
     it, signal = machine(tmp_path, name)
     with it:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ class NotFreeError(EncoderError):
 class Claim(Closing):
     """An Edge TPU that this process alone opens until `close`.
 
-    option: what the library is told; path: how the library lists the device, empty where `option` says enough.
+    option: what the library is told; path: how the library lists the device, empty where `option` says enough. process:
+    whose it is: a process that is forked from it inherits the lock, and must not open the device.
     """
 
     edgetpu: EdgeTpu
@@ -42,12 +43,13 @@ class Claim(Closing):
     path: str
     folder: Path
     lock: Lock
+    process: int = field(default_factory=os.getpid)
 
     @property
     def holds(self) -> bool:
-        """Whether the lock is still that of the place: a hub that was unplugged comes back with other folders."""
+        """Whether it is this process's, and still that of the place: a hub that was unplugged has other folders."""
         try:
-            return os.path.samestat(os.fstat(self.lock.files[0]), os.stat(self.folder))
+            return os.getpid() == self.process and os.path.samestat(os.fstat(self.lock.files[0]), os.stat(self.folder))
         except (OSError, IndexError):
             return False
 

@@ -26,7 +26,7 @@ def calibrate(folder, *options) -> subprocess.CompletedProcess[str]:
     bus = SimulatedBus([simulated_chip("lsm6dso", clock=clock, signal=lying)], clock=clock)
     with I2cMachine(bus, folder) as machine:
         process = machine.start("-m", "motionsig.cli", "calibrate", "--sensor", "lsm6dso", "--bus", "1", *options)
-        out, err = process.communicate(timeout=40)
+        out, err = process.communicate(timeout=60)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 

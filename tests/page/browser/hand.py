@@ -190,7 +190,11 @@ def read_notes(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
 
 if __name__ == "__main__":
     from motionsig.cli.entry import main
+    from motionsig.control import loop
     from motionsig.sensors import simulated
+
+    # A machine under load may stand still for longer than a service lets an ask wait.
+    loop.LIMIT_S = 60.0
 
     simulated.MOTIONS[""] = measured(Path(sys.argv[1]))
     if notes := os.environ.get("MOTIONSIG_HAND_NOTES"):

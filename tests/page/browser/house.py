@@ -30,7 +30,7 @@ from motionsig.control.unix_sockets import listen_at
 from motionsig.page.people import write_code
 
 _HAND = Path(__file__).with_name("hand.py")
-_LONG_S = 40.0
+_LONG_S = 90.0
 _PASSED = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
@@ -143,7 +143,7 @@ class House(Closing):
                 return None
         return None
 
-    def told(self, *, within_s: float = 3.0) -> Iterator[tuple[str, Any]]:
+    def told(self, *, within_s: float = _LONG_S) -> Iterator[tuple[str, Any]]:
         """Yield what a viewer is told from now on: each key and value."""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(within_s)

@@ -58,7 +58,7 @@ class Visitor:
             return answer, json.loads(answer.read())
 
     def _requested(self, method, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
         headers = self._headers | ({} if body is None else {"Content-Type": "application/json"})
         connection.request(method, path, body=None if body is None else json.dumps(body), headers=headers)
         return connection
@@ -138,14 +138,14 @@ def tapped(tmp_path_factory):
             [sys.executable, "-m", "motionsig", "status", "--json"],
             env=os.environ | {"RUNTIME_DIRECTORY": str(house.folder / "run")},
             capture_output=True,
-            timeout=60,
+            timeout=120,
         )
         known = sockets_of(house.daemon.pid), sockets_of(house.page.pid)
         samples, scale = read_notes(house.notes)
         rate_hz = house.ask("status")["sensor"]["rate_hz"]
         for tap in (port_tap, *control_taps):
             tap.close()
-        watching.join(20)
+        watching.join(60)
         yield {
             "control socket": bytes(control_taps[0].noted),
             "page's port": bytes(port_tap.noted),
@@ -190,9 +190,9 @@ def test_the_search_finds_what_is_recorded(tmp_path):
     hand.perform("tone", seconds=TONE_S)
     script = Path(__file__).with_name("hand.py")
     record = [sys.executable, script, hand.plan, "record", "--sensor", "simulated", "--seconds", "4", "--out", log]
-    subprocess.run(record, env=os.environ | {"MOTIONSIG_HAND_NOTES": str(notes)}, check=True, timeout=60)
+    subprocess.run(record, env=os.environ | {"MOTIONSIG_HAND_NOTES": str(notes)}, check=True, timeout=120)
     table = tmp_path / "log.csv"
-    subprocess.run([sys.executable, "-m", "motionsig", "convert", log, table], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "motionsig", "convert", log, table], check=True, timeout=120)
     samples, scale = read_notes(notes)
     rate_hz = 104.0
     ways = found(table.read_bytes(), swung(samples), scale, tones(rate_hz))

@@ -69,7 +69,7 @@ class Browser:
         """
         width, height = size
         context = self._chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **more)
-        context.set_default_timeout(40_000)
+        context.set_default_timeout(90_000)
         context.add_init_script(_REPORT)
         seen = Seen()
 

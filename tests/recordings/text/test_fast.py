@@ -69,7 +69,9 @@ def logs(draw: st.DrawFn) -> tuple[str, list[list[float]], list[str]]:
 
 
 @given(logs())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_all_ways_give_what_was_written(tmp_path: Path, log: tuple[str, list[list[float]], list[str]]) -> None:
     text, values, words = log
     for way in WAYS:

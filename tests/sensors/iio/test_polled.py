@@ -6,10 +6,12 @@ import time
 import numpy as np
 import pytest
 from iio_trees import PERIOD_NS, take
+from real_time import undisturbed
 
 from motionsig.sensors.iio import open_iio
 
 
+@undisturbed
 def test_without_any_trigger_it_polls_and_says_so(tree, chip, caplog):
     tree.put(chip.where, trigger__current_trigger="", in_accel_x_raw="4096", in_anglvel_z_raw="-100")
     before = tree.snapshot()
@@ -57,6 +59,7 @@ def test_a_device_that_is_slow_to_read_is_read_less_often(tree, monkeypatch, cap
     assert "mma7660: a sample takes" in caplog.text
 
 
+@undisturbed
 def test_polling_does_not_catch_up_after_a_stall(tree):
     tree.put("iio:device0", name="mma7660", in_accel_x_raw=1, in_accel_y_raw=2, in_accel_z_raw=21)
     with open_iio(root=tree.root, rate_hz=100) as source:

@@ -79,7 +79,7 @@ class PhoneModel:
     def __exit__(self, *_: object) -> None:
         self.ended.set()
         if self.thread.is_alive():
-            self.thread.join(10)
+            self.thread.join(60)
         if self.connection:
             self.connection.close()
 
@@ -99,7 +99,7 @@ class PhoneModel:
     def _exchange(self, path: str, body: bytes, given: dict[str, str]) -> tuple[int, dict[str, Any]]:
         if self.connection is None:
             context = ssl._create_unverified_context()
-            self.connection = http.client.HTTPSConnection("127.0.0.1", self.address.port, timeout=5, context=context)
+            self.connection = http.client.HTTPSConnection("127.0.0.1", self.address.port, timeout=60, context=context)
         try:
             self.connection.request("POST", path, body, given)
             got = self.connection.getresponse()

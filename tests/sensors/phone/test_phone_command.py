@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from phone_model import G, PhoneModel, flat
+from real_time import undisturbed
 
 import motionsig
 from motionsig.cli import main
@@ -32,6 +33,7 @@ def started(*arguments: str) -> tuple[subprocess.Popen[str], str, str]:
     return process, link, said
 
 
+@undisturbed
 def test_record_shows_the_link_and_what_the_browser_will_warn_of_and_ends_with_no_port(
     tmp_path: Path, state: Path
 ) -> None:
@@ -45,7 +47,7 @@ def test_record_shows_the_link_and_what_the_browser_will_warn_of_and_ends_with_n
         assert process.returncode == 0, err
     assert "samples of phone to" in out
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", phone.address.port), timeout=5)
+        socket.create_connection(("127.0.0.1", phone.address.port), timeout=60)
     with motionsig.open_recording(log) as recording:
         data = np.concatenate([block.data for block in recording])
     assert len(data) > 60 and np.allclose(data.mean(axis=0), [0, 0, G, 0.5, 0, 0], atol=0.05)
@@ -54,10 +56,10 @@ def test_record_shows_the_link_and_what_the_browser_will_warn_of_and_ends_with_n
 def test_an_interrupt_while_it_waits_ends_it_at_once(tmp_path: Path) -> None:
     process, link, _ = started("record", "--sensor", "phone", "--out", str(tmp_path / "phone.msig"))
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", PhoneModel(link).address.port), timeout=5)
+        socket.create_connection(("127.0.0.1", PhoneModel(link).address.port), timeout=60)
 
 
 def test_calibrate_takes_no_phone(capsys: pytest.CaptureFixture[str]) -> None:

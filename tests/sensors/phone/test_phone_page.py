@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from real_time import undisturbed
 
 from motionsig.sensors import open_sensor
 from motionsig.sensors.phone import Invitation, PhoneSource
@@ -84,6 +85,7 @@ class Browser:
 
 
 @pytest.mark.parametrize("apple", [False, True])
+@undisturbed
 def test_what_the_sensors_give_comes_out_of_the_source_to_the_sample(apple: bool) -> None:
     browser = Browser(SENSORS, *([APPLE] if apple else []))
     links: list[str] = []

@@ -207,7 +207,7 @@ def test_only_the_page_of_the_phone_that_was_let_in_is_heard(
 def test_nothing_is_served_but_the_page_which_may_load_nothing_from_elsewhere(served: Served) -> None:
     server, inbox, _ = served
     connection = http.client.HTTPSConnection(
-        "127.0.0.1", server.port, timeout=5, context=ssl._create_unverified_context()
+        "127.0.0.1", server.port, timeout=60, context=ssl._create_unverified_context()
     )
     sizes = 0
     for path, status in {
@@ -253,7 +253,7 @@ def test_connections_that_say_nothing_leave_the_phone_its_own(served: Served) ->
     before = phone.connection
     with contextlib.ExitStack() as stack:
         for _ in range(40):
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
         assert phone.post("/motion", GOOD | {"first": 1, "samples": []})[0] == 200
         assert phone.connection is before
         other = PhoneModel(phone.link)
@@ -270,7 +270,7 @@ def test_nothing_of_what_is_sent_comes_into_the_log(served: Served, caplog: pyte
     phone.post(f"/{mark}", GOOD)
     phone.post("/begin", {"token": mark, "phone": mark, "apple": True})
     phone.post("/motion", GOOD, headers={"Origin": f"https://{mark}", "User-Agent": mark})
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as raw:
         raw.sendall(f"GET /{mark} HTTP/1.1\r\n\r\n".encode())  # no TLS
         raw.recv(100)
     time.sleep(0.1)

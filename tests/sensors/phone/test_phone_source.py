@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from phone_model import G, PhoneModel, flat, rolling
+from real_time import undisturbed
 
 import motionsig
 from motionsig.blocks import SampleBlock
@@ -43,7 +44,7 @@ def opened(**how: Any) -> Iterator[tuple[PhoneSource, PhoneModel]]:
 
 
 def until(
-    sensor: PhoneSource, over: Callable[[list[SampleBlock]], bool], *, within_s: float = 30.0
+    sensor: PhoneSource, over: Callable[[list[SampleBlock]], bool], *, within_s: float = 60.0
 ) -> list[SampleBlock]:
     """Return the blocks until a condition holds, which it has to within a time."""
     blocks: list[SampleBlock] = []
@@ -65,6 +66,7 @@ def data(blocks: list[SampleBlock]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("apple", [False, True])
+@undisturbed
 def test_a_known_rotation_is_the_same_on_both_platforms_and_every_sample_comes_out_in_si(apple: bool) -> None:
     with opened(motion=rolling, apple=apple, drift=8e-5) as (sensor, phone):
         blocks = until(sensor, lambda blocks: count(blocks) >= 200)
@@ -78,6 +80,7 @@ def test_a_known_rotation_is_the_same_on_both_platforms_and_every_sample_comes_o
         assert sensor.counts.samples == count(blocks) and not sensor.counts.discards
 
 
+@undisturbed
 def test_times_are_those_of_the_samples_whatever_the_clock_and_the_network() -> None:
     with opened(drift=-1e-4, offset_s=98_765.4, delay_s=0.02, jitter_s=0.004) as (sensor, phone):
         blocks = until(sensor, lambda blocks: count(blocks) >= 260)
@@ -94,6 +97,7 @@ def test_times_are_those_of_the_samples_whatever_the_clock_and_the_network() -> 
         assert sensor.rate_hz == pytest.approx(rate, rel=0.1) and sensor.true_rate_hz == pytest.approx(rate, rel=0.1)
 
 
+@undisturbed
 def test_out_of_the_wi_fi_it_is_said_within_five_seconds_and_nothing_is_lost() -> None:
     with opened() as (sensor, phone):
         until(sensor, lambda blocks: count(blocks) >= 60)
@@ -115,6 +119,7 @@ def test_out_of_the_wi_fi_it_is_said_within_five_seconds_and_nothing_is_lost() -
         assert np.array_equal(got[:, :3], last)
 
 
+@undisturbed
 def test_a_phone_that_slept_goes_on_by_itself_with_a_gap_of_the_right_length() -> None:
     with opened() as (sensor, phone):
         until(sensor, lambda blocks: count(blocks) >= 60)
@@ -133,6 +138,7 @@ def test_a_phone_that_slept_goes_on_by_itself_with_a_gap_of_the_right_length() -
         assert abs(now_ns - full[-1].time_ns[-1]) < 1_000_000_000
 
 
+@undisturbed
 def test_a_hidden_page_is_said() -> None:
     with opened() as (sensor, phone):
         until(sensor, lambda blocks: count(blocks) >= 30)
@@ -143,6 +149,7 @@ def test_a_hidden_page_is_said() -> None:
         assert sensor.trouble is not None and "its page is not on the screen" in sensor.trouble
 
 
+@undisturbed
 def test_frozen_sensors_are_told_to_begin_anew_and_the_doubt_is_said() -> None:
     frozen = threading.Event()
 
@@ -156,6 +163,7 @@ def test_frozen_sensors_are_told_to_begin_anew_and_the_doubt_is_said() -> None:
         assert sensor.counts.dead > 0
 
 
+@undisturbed
 def test_another_reading_of_the_angular_rate_shows_as_gravity_turns(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
 
@@ -171,6 +179,7 @@ def test_another_reading_of_the_angular_rate_shows_as_gravity_turns(caplog: pyte
         assert np.abs(got[:, 3]).max() == pytest.approx(1.5, abs=0.1) and np.abs(got[:, 4:]).max() < 0.05
 
 
+@undisturbed
 def test_a_browser_whose_kind_and_pose_do_not_agree_is_asked_for_another_pose() -> None:
     models: list[PhoneModel] = []
 
@@ -214,7 +223,7 @@ def test_no_port_remains_and_no_second_phone_comes_in() -> None:
         assert phone.post("/begin", {"token": phone.address.fragment, "phone": phone.phone, "apple": False})[0] == 200
         port = phone.address.port
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), timeout=5)
+        socket.create_connection(("127.0.0.1", port), timeout=60)
     assert not [thread for thread in threading.enumerate() if thread.name == "phone"]
 
 
@@ -228,9 +237,10 @@ def test_an_interrupt_while_it_waits_leaves_no_port() -> None:
     with pytest.raises(KeyboardInterrupt):
         open_sensor("phone", invite=invite)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", ports[0]), timeout=5)
+        socket.create_connection(("127.0.0.1", ports[0]), timeout=60)
 
 
+@undisturbed
 def test_a_signature_comes_within_seconds() -> None:
     pytest.importorskip("motionsig.encoders")
     began = time.monotonic()

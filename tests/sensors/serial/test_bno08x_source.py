@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bno08x_device import ACC, GYRO_UNCALIBRATED, Bno08xDevice, Hub
+from real_time import undisturbed
 from serial_collecting import LATE_S, collect
 
 from motionsig.blocks import SampleBlock
@@ -47,6 +48,7 @@ def is_silent(hub: Hub) -> bool:
     return not hub.intervals
 
 
+@undisturbed
 def test_samples_come_as_they_were_felt_and_it_is_left_silent() -> None:
     hub = Hub(clock=1.01)
     with Bno08xDevice(hub) as device:
@@ -60,6 +62,7 @@ def test_samples_come_as_they_were_felt_and_it_is_left_silent() -> None:
         assert is_silent(hub) and hub.resets == 2
 
 
+@undisturbed
 def test_other_names_a_calibration_and_a_mount_are_taken() -> None:
     biased = Calibration(accel_bias=np.array([1.0, 0.0, 0.0]))
     with Bno08xDevice(Hub()) as device:
@@ -96,6 +99,7 @@ def test_a_gyroscope_that_stops_alone_is_started_again() -> None:
         assert len(lost) and sensor.counts.lost > 100
 
 
+@undisturbed
 def test_frozen_values_are_found() -> None:
     with Bno08xDevice() as device, opened(device) as sensor:
         collect(sensor, 3)
@@ -107,6 +111,7 @@ def test_frozen_values_are_found() -> None:
         assert sensor.counts.dead
 
 
+@undisturbed
 def test_unplugging_is_said_and_a_new_plug_is_found(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     plug = tmp_path / "ttyUSB0"
     first = Bno08xDevice()
@@ -130,6 +135,7 @@ def test_unplugging_is_said_and_a_new_plug_is_found(tmp_path: Path, caplog: pyte
             sensor.close()
 
 
+@undisturbed
 def test_it_is_closed_from_any_thread() -> None:
     with Bno08xDevice() as device:
         sensor = opened(device)
@@ -163,6 +169,7 @@ def test_what_is_not_there_or_not_possible_is_refused() -> None:
         open_sensor("bno086:")
 
 
+@undisturbed
 def test_a_rate_that_the_hub_states_wrong_is_measured() -> None:
     with Bno08xDevice(Hub(stated_us=lambda interval_us: interval_us and 10_000)) as device, opened(device) as sensor:
         assert 112 < sensor.rate_hz < 140  # it says 100

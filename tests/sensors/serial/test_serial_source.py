@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from real_time import undisturbed
 from serial_collecting import LATE_S, collect
 from witmotion_device import WitMotionDevice, acc_gyr
 
@@ -35,6 +36,7 @@ def numbers(blocks: list[SampleBlock]) -> list[int]:
     return [round(value) for block in blocks for value in block.data[:, 5] / SCALE[5]]
 
 
+@undisturbed
 def test_samples_come_as_they_were_taken_and_the_settings_are_put_back() -> None:
     with WitMotionDevice(clock=1.01) as device:
         with opened(device) as sensor:
@@ -52,6 +54,7 @@ def test_samples_come_as_they_were_taken_and_the_settings_are_put_back() -> None
         assert data == pytest.approx(wanted * SCALE, rel=1e-6, abs=1e-6)
 
 
+@undisturbed
 def test_the_speed_is_found_and_wrong_ones_say_what_came() -> None:
     with WitMotionDevice() as device:
         with open_sensor(f"witmotion:{device.path}", calibration="none") as sensor:
@@ -64,6 +67,7 @@ def test_the_speed_is_found_and_wrong_ones_say_what_came() -> None:
             opened(device)
 
 
+@undisturbed
 def test_damaged_and_lost_frames_are_left_out_and_counted() -> None:
     def damage(number: int, text: bytes) -> bytes:
         if number % 50 == 7:
@@ -79,6 +83,7 @@ def test_damaged_and_lost_frames_are_left_out_and_counted() -> None:
         assert sum(block.gap for block in blocks) == sensor.counts.gaps > 0
 
 
+@undisturbed
 def test_a_sensor_that_takes_no_commands_is_read_as_it_is() -> None:
     with WitMotionDevice(answers=False, rate=0x08) as device, opened(device) as sensor:
         assert 40 < sensor.rate_hz < 62 and len(numbers(collect(sensor, 1))) > 30
@@ -102,6 +107,7 @@ def test_a_sensor_that_was_switched_off_and_on_is_set_up_again() -> None:
         assert device.registers[0x03] == 0x09
 
 
+@undisturbed
 def test_unplugging_is_said_and_a_new_plug_is_found(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     plug = tmp_path / "ttyUSB0"
     first = WitMotionDevice()
