@@ -1,6 +1,7 @@
 """The public surface: what can be imported, what it shows, and what people guess."""
 
 import importlib
+import pkgutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -20,6 +21,15 @@ def test_every_public_name_can_be_imported_and_is_documented():
     assert set(motionsig.__all__) <= set(dir(motionsig))
     with pytest.raises(AttributeError, match="no attribute 'open_recordin'"):
         _ = motionsig.open_recordin
+
+
+def test_every_module_can_be_imported():
+    """With each Python and each set of dependencies that scripts/test tries."""
+    names = [it.name for it in pkgutil.walk_packages(motionsig.__path__, "motionsig.")]
+    assert len(names) > 300
+    for name in names:
+        if not name.endswith(".__main__"):
+            importlib.import_module(name)
 
 
 def test_a_name_is_imported_when_it_is_first_used():

@@ -17,7 +17,8 @@ from motionsig.collector import CollectCounts
 from motionsig.daemon.collecting import receive
 from motionsig.errors import InputError
 from motionsig.hints import either
-from motionsig.publishers import without_login
+from motionsig.publishers import split_url, without_login
+from motionsig.publishers.stores import STORE_SCHEMES
 
 CREDENTIALS = Path("/etc/motionsig/credentials")
 
@@ -56,7 +57,8 @@ def _collect(options: argparse.Namespace) -> int:
     ends += [f"{options.timeout:g} s"] if options.timeout is not None else []
     say, show_waiting = printers()
     broker, store = without_login(options.broker), without_login(options.store)
-    say(f"collecting from {broker} into {store} until {either([*ends, '^C'])}")
+    if split_url(options.store)[0] in STORE_SCHEMES:  # else a line says what is wrong, and no other
+        say(f"collecting from {broker} into {store} until {either([*ends, '^C'])}")
     with progress("collected", options.count, " signatures") as bar:
         counts = CollectCounts()
 

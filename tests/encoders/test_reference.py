@@ -256,7 +256,7 @@ BUILDERS = [convolution, depthwise, fully_connected, ties, addition, mean, pool,
 
 @pytest.mark.parametrize("file", SHIPPED, ids=shipped_models())
 def test_the_shipped_model_is_the_runtimes_to_the_bit(file):
-    codes = extremes(input_shape(file), 300, np.random.default_rng(1))
+    codes = extremes(input_shape(file), 100, np.random.default_rng(1))
     difference = np.abs(reference(file, codes).astype(int) - runtime(file, codes))
     # tflite-runtime's FULLY_CONNECTED still multiplies in fixed point, and rounds twice there.
     assert difference.max() <= (not LITERT)

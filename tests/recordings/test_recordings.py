@@ -284,7 +284,7 @@ def _kept(kind: str) -> tuple[Path, list[Path]]:
     return _KEPT[kind]
 
 
-@settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 @pytest.mark.parametrize("kind", made_logs.FORMATS)
 def test_damage_gives_an_error_or_a_sound_source(kind: str, data: st.DataObject) -> None:

@@ -4,6 +4,7 @@ Python, pip and pytest are stand-ins here, which note what they are asked for.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -35,13 +36,25 @@ fi
 [[ $2 == pytest ]] && shift
 shift
 venv=${0%/bin/python}
-echo "${venv##*/} $*" >>called
+echo "${venv##*/} $*${PYTHONDONTWRITEBYTECODE:+ without bytecode}" >>called
 if [[ $FAILS == "${venv##*/} $1" ]]; then
     echo "=========== 2 failed, 3 passed, 1 skipped, 1 error in 6.70s ==========="
     exit 1
 fi
 echo "1 passed in a test of tests that passed in 1 s"
 echo "================== 5 passed, 1 skipped in 1.23s =================="
+"""
+
+CHECK = """#!/bin/bash
+for each in $AWAITS; do
+    for ((tries = 0; tries < 1000; ++tries)); do
+        [[ -e $each ]] && continue 2
+        sleep 0.1
+    done
+    exit 1
+done
+echo check >>called
+[[ $FAILS != check ]]
 """
 
 
@@ -55,85 +68,78 @@ def tree(tmp_path):
         (tmp_path / name).touch()
     programs = {"programs/python3": PYTHON, "programs/python3.13": PYTHON}
     programs |= {f"programs/{name}": "#!/bin/sh\n" for name in (*INSTALLED, "apt-cache", "apt-get")}
-    programs["scripts/check"] = "#!/bin/bash\necho check >>called\n[[ $FAILS != check ]]\n"
+    programs["scripts/check"] = CHECK
     for name, text in programs.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     return tmp_path
 
 
-def run(tree, *arguments, fails=""):
+def run(tree, *arguments, fails="", awaits=""):
     """Return the exit code, what was called and the last lines."""
     path = f"{tree / 'programs'}:/usr/bin:/bin"
-    env = {"PATH": path, "HOME": str(tree), "FAILS": fails, "TMPDIR": str(tree)}
+    env = {"PATH": path, "HOME": str(tree), "FAILS": fails, "TMPDIR": str(tree), "AWAITS": awaits}
+    env["PYTHONDONTWRITEBYTECODE"] = "1"
     command = [tree / "scripts/test", *arguments]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     called = (tree / "called").read_text().splitlines()
+    # These run beside others.
+    for beside in (f".venv {ARM}", ".venv --collect-only --quiet"):
+        if beside in called:
+            called.remove(beside)
+            called.append(beside)
     return done.returncode, called, done.stdout.splitlines()
 
 
-def test_every_part_runs_once_and_arm_last(tree):
+def chosen(name):
+    """Return the files and folders that a later part runs."""
+    (found,) = re.findall(rf"^{name}=\((.*?)\)$", (ROOT / "scripts/test").read_text(), re.M | re.S)
+    return found.split()
+
+
+def test_every_part_runs_once_and_the_kernel_last(tree):
     code, called, said = run(tree)
-    many = f"-n 4 --dist loadfile --ignore {KERNEL}"
-    once = (
-        "packaging", "scripts", "test_hints.py", "daemon/test_trial_machine.py", "daemon/test_trial_network.py",
-        "test_architecture.py", "cli/test_picture.py",
-    )  # fmt: skip
-    chips = (
-        "sensors/test_every_chip.py",
-        "encoders/test_edgetpu_auto.py",
-        "cli/test_doctor_edgetpu.py",
-        "publishers/postgresql",
-        "recordings/names",
-        "recordings/test_recordings.py",
-        "test_timebase.py",
-        "sensors/proving",
-        "sensors/serial",
-        "encoders/test_damaged_models.py",
-        "page/browser",
-        "cli/test_replay_many.py",
-        "encoders/test_claim.py",
-        "sensors/test_silences.py",
-        "sensors/test_dead_data.py",
-        "sensors/phone/test_phone_page.py",
-        "control/test_lessons_process.py",
-    )
-    first, then = ["daemon/test_heads_process.py", "daemon/test_daemon_heads.py"], [
-        "cli/test_compile_files.py", "publishers/parquet", "collector", "publishers/test_store_damage.py",
-        "sensors/test_process.py", "plausibility", "recordings/text", "recordings/times",
-        "recordings/test_damaged_logs.py", "recordings/test_sensors_in_turn.py", "publishers/test_refusals.py",
-        "publishers/test_mqtt_events.py", "publishers/test_announcing_removal.py", "sensors/test_spi.py",
-        "control/test_looking_back.py", "control/test_lessons.py", "sensors/phone/test_phone_source.py",
-        "cli/test_page.py",
-    ]  # fmt: skip
-    edgetpu = "tests/encoders/test_*edgetpu*"
-    documents = "tests/documents/test_[!p]*"
-    rooms = "tests/*/test_*_document.py"
-    globs = [f"--ignore-glob {rooms}", f"--ignore-glob {documents}"]
-    oldest = " ".join(
-        [many, *(f"--ignore tests/{each}" for each in once), *globs, *(f"--ignore tests/{each}" for each in chips)]
-    )
-    ignored, others = ([f"--ignore tests/{each}" for each in some] for some in (first, then))
-    python313 = " ".join([oldest, *ignored, f"--ignore-glob {edgetpu}", *others])
+    many = f"-n 4 --dist loadfile --no-loadscope-reorder --ignore {KERNEL}"
+    oldest, python313 = (f"{many} {' '.join(chosen(name))}" for name in ("of_dependencies", "of_python"))
     legs = [f".venv {many}", f".venv-oldest {oldest}", f".venv-3.13 {python313}"]
-    assert called == ["check", *legs, f".venv {KERNEL}", f".venv {ARM}"]
-    assert all((ROOT / "tests" / each).exists() for each in (*once, *chips, *first, *then))
-    assert len(list(ROOT.glob(edgetpu))) == 7
-    left = {path.name for path in (ROOT / "tests/documents").glob("test_*.py")} - {
-        path.name for path in ROOT.glob(documents)
-    }
-    assert left == {"test_python_blocks.py"}
-    assert len(list(ROOT.glob(rooms))) == 5  # of encoders, recordings, publishers, collector, and the scripts' own
+    assert called == ["check", *legs, f".venv {KERNEL}", f".venv {ARM}", ".venv --collect-only --quiet"]
     assert said[-7:] == [
         "scripts/check              well",
         "newest dependencies        well: 5 passed, 1 skipped in 1.23s ",
         "oldest dependencies        well: 5 passed, 1 skipped in 1.23s ",
         "Python 3.13                well: 5 passed, 1 skipped in 1.23s ",
-        "a kernel of their own      well: 5 passed, 1 skipped in 1.23s ",
         "ARM under QEMU             well: 5 passed, 1 skipped in 1.23s ",
+        "a kernel of their own      well: 5 passed, 1 skipped in 1.23s ",
         "25 passed, 0 failed, 5 skipped",
     ]
     assert code == 0
+
+
+@pytest.mark.parametrize("name", ["of_dependencies", "of_python"])
+def test_what_a_later_part_runs_is_there_and_named_once(name):
+    paths = [ROOT / each for each in chosen(name)]
+    assert all(path.exists() for path in paths)
+    assert paths == sorted(set(paths))
+    assert not any(parent in paths for path in paths for parent in path.parents)
+
+
+def test_every_room_that_calls_a_dependency_is_tried_with_the_oldest():
+    pinned = set(re.findall(r'"([\w-]+)(?:==|<)', (ROOT / "scripts/test").read_text())) - {"numpy"}
+    modules = {"paho-mqtt": "paho", "prometheus-client": "prometheus_client", "tflite-runtime": "tflite_runtime"}
+    called = "|".join(modules.get(name, name) for name in pinned)
+    calls = re.compile(rf"^ *(?:import|from) (?:{called})\b", re.M)
+    package = ROOT / "motionsig"
+    files = [path.relative_to(package) for path in package.rglob("*.py") if calls.search(path.read_text())]
+    assert len(pinned) >= 10 and len(files) > 20
+    rooms = {path.parts[0] if len(path.parts) > 1 else f"test_{path.name}" for path in files}
+    tried = {each.split("/")[1] for each in chosen("of_dependencies")}
+    assert rooms <= tried
+
+
+def test_environments_of_later_parts_are_made_beside_the_checks(tree):
+    """The stand-in for the checks ends when both are made."""
+    code, called, _ = run(tree, awaits=".venv-oldest/made-for .venv-3.13/made-for")
+    assert (code, called[0]) == (0, "check")
 
 
 @pytest.mark.parametrize(
@@ -143,8 +149,8 @@ def test_every_part_runs_once_and_arm_last(tree):
         (".venv -n", 1, None, "23 passed, 3 failed, 5 skipped"),
         (".venv-oldest -n", 2, None, "23 passed, 3 failed, 5 skipped"),
         (".venv-3.13 -n", 3, None, "23 passed, 3 failed, 5 skipped"),
-        (f".venv {KERNEL}", 4, None, "23 passed, 3 failed, 5 skipped"),
-        (f".venv {ARM}", 5, None, "23 passed, 3 failed, 5 skipped"),
+        (f".venv {ARM}", 4, None, "23 passed, 3 failed, 5 skipped"),
+        (f".venv {KERNEL}", 5, None, "23 passed, 3 failed, 5 skipped"),
         ("venv:.venv-oldest", 2, "oldest dependencies        FAILED, exit code 1", "20 passed, 1 failed, 4 skipped"),
     ],
 )
@@ -172,7 +178,7 @@ def test_chosen_files_and_options_of_pytest_reach_every_leg(tree):
 def test_without_python_313_its_part_is_left_out_and_said(tree):
     (tree / "programs/python3.13").unlink()
     code, called, said = run(tree)
-    assert len(called) == 5 and not any("3.13" in each for each in called)
+    assert len(called) == 6 and not any("3.13" in each for each in called)
     (line,) = (each for each in said if "left out" in each)
     assert line.startswith("Python 3.13                left out: expected python3.13 in PATH, pyenv's, or ")
     assert (code, said[-1]) == (0, "20 passed, 0 failed, 4 skipped")
