@@ -113,7 +113,7 @@ class SensorReader(LiveSource):
         self._time = TimeBase(self.rate_hz, wire_ns=self._level_ns)
         self._accepted_ns: float = SETTLED_NS
         self._held_ns = 0
-        # Since the start or the last loss. What was not released yet waits for exact times, the rest for the next check.
+        # Since the start or the last loss. What comes before waits for exact times, what follows for the next check.
         self._released = False
         self._judge_by(self._scale, fifo.setting.full_scale)
         self._left = False

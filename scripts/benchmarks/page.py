@@ -63,8 +63,8 @@ def on_screen(visits: Visits) -> figures.Table:
         rows[name] = {"motions": len(took), "p50": p50, "p95": p95, "slowest": max(took), "on": ON}
         tab.context.close()
     return figures.Table(
-        what="the time from the begin of a motion, after a rest, until the ribbon has a column of another colour; looked "
-        "at in each frame that Chromium draws",
+        what="the time from the begin of a motion, after a rest, until the ribbon has a column of another colour; "
+        "looked at in each frame that Chromium draws",
         against="the clock of the machine, which hand, service and browser share",
         units={"motions": "", "p50": "s", "p95": "s", "slowest": "s"},
         rows=rows,
