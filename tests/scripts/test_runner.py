@@ -115,6 +115,12 @@ def test_every_part_runs_once_and_the_kernel_last(tree):
     assert code == 0
 
 
+def test_no_two_files_of_tests_have_one_name():
+    """Then pytest collects nothing, though it does for a few files."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 @pytest.mark.parametrize("name", ["of_dependencies", "of_python"])
 def test_what_a_later_part_runs_is_there_and_named_once(name):
     paths = [ROOT / each for each in chosen(name)]
