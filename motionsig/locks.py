@@ -15,7 +15,7 @@ import fcntl
 import os
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -154,12 +154,22 @@ def _holder(file: int, at: int) -> str:
 
 def _seen(inode: int, at: int) -> int:
     """Return the process one of whose descriptors shows the lock (proc(5), fdinfo); 0 where none may be seen."""
-    for info in Path("/proc").glob("[0-9]*/fdinfo/*"):
+    for pid, info in descriptors("fdinfo"):
         with suppress(OSError):
             locks = [line for line in info.read_text().splitlines() if line.startswith("lock:")]
             if any(f":{inode} {at} {at}" in line or (f":{inode} 0 EOF" in line and "FLOCK" in line) for line in locks):
-                return int(info.parts[2])
+                return pid
     return 0
+
+
+def descriptors(folder: str) -> Iterator[tuple[int, Path]]:
+    """Yield process and file of each open descriptor that this user may see. folder: "fd" or "fdinfo", see proc(5)."""
+    for process in os.listdir("/proc"):
+        if process.isdigit():
+            # It may end at any moment, and `Path.glob` does not pass over what is gone.
+            with suppress(OSError):
+                for name in os.listdir(f"/proc/{process}/{folder}"):
+                    yield int(process), Path("/proc", process, folder, name)
 
 
 def process_name(pid: int) -> str:

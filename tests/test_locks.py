@@ -48,6 +48,30 @@ def test_a_program_that_does_not_inherit_it_keeps_nothing(place):
         child.communicate()
 
 
+def test_processes_that_end_while_an_owner_is_looked_for_are_passed_over(place, monkeypatch):
+    """One in a hundred looks met such a one on a busy machine, and a device with an owner was then taken for none."""
+    held, list_folder = lock((place,)), os.listdir
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=held.files) as owner,
+        subprocess.Popen(command, stdin=subprocess.PIPE) as brief,
+    ):
+        held.close()
+
+        def listed(path):
+            if path == "/proc":
+                return [str(brief.pid), str(owner.pid)]
+            if path == f"/proc/{brief.pid}/fdinfo":
+                brief.communicate()
+            return list_folder(path)
+
+        monkeypatch.setattr(os, "listdir", listed)
+        with pytest.raises(TakenError, match=rf"held by process {owner.pid}\b"):
+            lock((place,))
+        assert brief.returncode == 0
+        owner.communicate()
+
+
 def test_what_cannot_be_locked_is_named_and_leaves_nothing_open(tmp_path):
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(FileNotFoundError) as error:

@@ -15,6 +15,8 @@ from types import TracebackType
 
 import pytest
 from broker import free_port
+from made import wait_until
+from processes import children_of, is_running
 
 WITH_PASSWORD = "walker"
 
@@ -116,12 +118,15 @@ class Server:
     def kill(self) -> None:
         """Kill -9 of every process of the server, as at a power cut but for the disk."""
         assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        self._process.kill()
-        for child in children:
+        # One that is stopped starts no further process between the listing and its end.
+        self._process.send_signal(signal.SIGSTOP)
+        children = children_of(self._process.pid)
+        for each in (self._process.pid, *children):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(child), signal.SIGKILL)
+                os.kill(each, signal.SIGKILL)
         self._process.wait()
+        # A server does not start while one of them holds the memory that they shared.
+        wait_until(lambda: not any(map(is_running, children)))
         # Its lock is that of a process that is gone.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 

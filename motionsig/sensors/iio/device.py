@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, SensorError
 from motionsig.escaping import own_logger
+from motionsig.locks import descriptors
 from motionsig.sensors.iio.channels import Channel, parse_type
 
 log = own_logger(__name__)
@@ -155,11 +156,10 @@ def numbers(text: str | None) -> list[float]:
 
 def holders(node: Path) -> Iterator[str]:
     """Yield which processes have a device node open, as far as this one may see."""
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        process = link.parents[1]
+    for process, link in descriptors("fd"):
         with contextlib.suppress(OSError):
             if os.readlink(link) == str(node):
-                yield f"{read(process / 'comm') or 'a process'} (pid {process.name})"
+                yield f"{read(Path(f'/proc/{process}/comm')) or 'a process'} (pid {process})"
 
 
 def refused(error: OSError, path: Path) -> SensorError:
