@@ -88,7 +88,7 @@ class ModelError(MotionsigError, ValueError):
     ...     motionsig.open_encoder("motion65")
     ... except motionsig.ModelError as error:
     ...     print(error)
-    model: expected one of motion64... or a folder with a card.json, got 'motion65'
+    model: expected one of motion64 or a folder with a card.json, got 'motion65'; did you mean motion64?
     """
 
 
@@ -101,7 +101,7 @@ class HeadError(MotionsigError, ValueError):
     ...     motionsig.open_head("sleepwalking")
     ... except motionsig.HeadError as error:
     ...     print(error)
-    head: expected one of ... or a folder with a head.json, got 'sleepwalking'
+    head: expected one of ... or a folder with a head.json, got 'sleepwalking'; did you mean walking?
     """
 
 

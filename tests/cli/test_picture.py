@@ -26,9 +26,9 @@ def test_a_picture_that_cannot_be_written_is_refused_before_there_is_one(tmp_pat
 
 
 def test_each_format_that_is_offered_can_be_written(tmp_path):
-    with pytest.raises(motionsig.InputError, match="ending in one of ") as refused:
+    with pytest.raises(motionsig.InputError, match="expected a file name ending in ") as refused:
         empty_figure(tmp_path / "out")
-    offered = re.search("one of (.*), got", str(refused.value))[1].split(", ")
+    offered = re.search("matplotlib also writes (.*)", str(refused.value))[1].split(", ")
     assert {"png", "svg", "pdf"} <= set(offered)
     for name in offered:
         path = tmp_path / f"out.{name}"

@@ -117,7 +117,9 @@ class Site(Closing):
             self._collector = subprocess.Popen(
                 [sys.executable, "-m", "motionsig.cli", "--verbose", *command], stdout=log, stderr=log
             )
-        wait_for(lambda: "collecting" in (self.folder / "collector.log").read_text(), "the collector to subscribe")
+        wait_for(
+            lambda: ": collecting as " in (self.folder / "collector.log").read_text(), "the collector to subscribe"
+        )
 
     def __enter__(self) -> Site:
         try:

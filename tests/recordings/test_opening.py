@@ -63,7 +63,9 @@ def test_devices_in_one_table_are_streams_and_never_merged(tmp_path: Path, colum
     alike(path, DATA, stream="left")
     alike(path, OTHER, stream="right")
     assert open_recording(path, stream="left").rate_hz == pytest.approx(100)
-    with pytest.raises(InputError, match="expected stream= to be one of 'left', 'right', got 'middle'"):
+    with pytest.raises(
+        InputError, match="expected stream= to name a stream of it, got 'middle'; there are 'left', 'right'"
+    ):
         open_recording(path, stream="middle")
 
 

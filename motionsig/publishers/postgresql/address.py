@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from motionsig.errors import InputError, MissingExtraError, SinkError
-from motionsig.hints import install_hint
+from motionsig.hints import did_you_mean, install_hint
 
 if TYPE_CHECKING:
     import psycopg
@@ -66,9 +66,10 @@ def parse_address(url: str, options: Collection[str] = ()) -> Address:
         strange = [name for name in names if name not in known]
         if "@" in url.partition("?")[2] or not strange:
             raise unclear from None
-        expected = ", ".join(sorted(options)) or "none of ours"
+        meant = did_you_mean(strange[0], {*options, *known}) or ";"
+        listing = f"the options are {', '.join(sorted(options))}" if options else "there are no options of ours"
         raise InputError(
-            f"{scheme}: expected one of the options {expected}, or a parameter of libpq, got {strange[0]!r}"
+            f"{scheme}: expected an option or a parameter of libpq, got {strange[0]!r}{meant} {listing}"
         ) from None
     host, port, database = (str(parameters.get(name, "")) for name in ("host", "port", "dbname"))
     if "@" in host + database or not re.fullmatch(r"[\d,]*", port):

@@ -80,7 +80,10 @@ def test_passwords_are_taken_from_where_libpq_looks_and_never_shown(
 
 def test_what_can_be_no_url_and_what_is_no_store(postgres: Server, url: str) -> None:
     for wrong, message in (
-        ("postgresql://h/x?speed=9", "one of the options durable, .*retry_for_s, or a parameter of libpq, got 'speed'"),
+        (
+            "postgresql://h/x?speed=9",
+            "an option or a parameter of libpq, got 'speed'; the options are durable, .*retry_for_s",
+        ),
         ("postgresql://h:0x5/x", "expected postgresql://.* got another URL"),
         ("postgresql://h/x?partition=hour", "partition: expected one of day, week, month, got 'hour'"),
         ("postgresql://h/x?keep_days=-1", "keep_days: expected a number from 0 up"),

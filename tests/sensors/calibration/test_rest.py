@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from motionsig.blocks import SampleBlock
 from motionsig.errors import InputError
 from motionsig.sensors.calibration.poses import face_of
-from motionsig.sensors.calibration.rest import Rest, find_rests, rest
+from motionsig.sensors.calibration.rest import Rest, SilentError, find_rests, rest
 
 
 def still(seconds=2.0, rate_hz=100, mean=(0, 0, 9.8, 0.02, -0.01, 0), noise=0.05, seed=0):
@@ -91,4 +91,4 @@ def test_a_silent_sensor_ends_a_rest():
     block = SampleBlock(np.arange(300) * 10**7, still(3))
     empty = SampleBlock(np.empty(0, np.int64), np.empty((0, 6), np.float32))
     kinds = [type(step) for step in find_rests([block, empty, block], 100)]
-    assert kinds.count(InputError) == 1 and kinds.count(Rest) == 2
+    assert kinds.count(SilentError) == 1 and kinds.count(Rest) == 2
