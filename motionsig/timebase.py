@@ -183,7 +183,7 @@ class TimeBase:
         return excluded, self._tells(judge, took_ns)
 
     def _tells(self, judge: Fit | None, took_ns: int) -> bool:
-        """Tell whether at least half of all readings that take so long exclude a loss, wherever in a period they lie."""
+        """Tell whether at least half of all readings that take so long exclude a loss, wherever in a period."""
         if judge is None:
             return False
         earliest, latest = judge.span_ns(self._count or 0)
