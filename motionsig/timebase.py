@@ -61,7 +61,8 @@ class TimeBase:
     calls `restart`; from there samples count from 0 again, and `missed` tells how many were lost. `slipped`: readings
     contradict the past by half a period or more, or the rate known from before the flush, so a sample was lost or made
     up without a report, or it is another chip. `complete`: the last reading excludes that one sample was lost, or
-    readings cannot tell, as the times are not known well enough; a slip may show later that one was.
+    readings cannot tell, as they take too long or the times are not known well enough; a slip may show later that one
+    was. `telling_ns` names the instant for a reading that tells.
     """
 
     slipped: bool
@@ -100,6 +101,8 @@ class TimeBase:
         self._before_ns = self._after_ns = 0
         self._fit: Fit | None = None
         self._fit_count: int | None = None
+        # The last fit to readings none of which may hide a loss: one that does bends the lines that follow it.
+        self._judge: Fit | None = None
         self._unsure: tuple[tuple[Fit, int, int], float] | None = None  # what `uncertainty_ns` was asked last
         self._references: deque[Fit] = deque()
         self._aimed = 0
@@ -141,7 +144,8 @@ class TimeBase:
         elif count < self._count or self._contradicts(count, before_ns, after_ns):
             self._slip()
         self._before_ns, self._after_ns = before_ns, after_ns
-        self.complete = self._excludes_more(count)
+        excluded, telling = self._excludes_more(count)
+        self.complete = excluded or not telling
         if self.slipped:
             return
         self._count = count
@@ -149,6 +153,8 @@ class TimeBase:
             self._lateness_ns += (before_ns - self._asked_ns - self._lateness_ns) / 16
         self._lines.note(count, before_ns, after_ns, self._period_ns)
         self._fit_if_due()
+        if excluded or not self._tells(self._judge, 0):
+            self._judge = self._fit
 
     def _latch_ns(self) -> int:
         """Return the time about whose middle every reading latches the level."""
@@ -170,16 +176,18 @@ class TimeBase:
         off = max(before_ns - references[0].time_ns - latest, earliest - (after_ns - references[0].time_ns))
         return off + self._latched_ns > self._period_ns / 2
 
-    def _excludes_more(self, count: int) -> bool:
-        """Tell whether no more than `count` samples can have been taken by now; True where no reading could tell."""
-        if self._fit is None:
-            return True
-        # Of a reading that lies anywhere in a period, at least half must be able to tell.
-        earliest, latest = self._fit.span_ns(count)
-        took_ns = self._after_ns - self._before_ns
-        if latest - earliest + took_ns > self._period_ns / 2:
-            return True
-        return self._fit.time_ns + earliest > self._after_ns
+    def _excludes_more(self, count: int) -> tuple[bool, bool]:
+        """Tell whether no more than `count` samples can have been taken by now, and whether such a reading can tell."""
+        judge, took_ns = self._judge, self._after_ns - self._before_ns
+        excluded = judge is not None and judge.time_ns + judge.span_ns(count)[0] > self._after_ns
+        return excluded, self._tells(judge, took_ns)
+
+    def _tells(self, judge: Fit | None, took_ns: int) -> bool:
+        """Tell whether at least half of all readings that take so long exclude a loss, wherever in a period."""
+        if judge is None:
+            return False
+        earliest, latest = judge.span_ns(self._count or 0)
+        return latest - earliest + took_ns <= self._period_ns / 2
 
     def _slip(self) -> None:
         self.slipped = True
@@ -255,6 +263,20 @@ class TimeBase:
         soon_ns = self._after_ns + max(0, LISTEN_NS - int(self._lateness_ns))
         self._asked_ns = min(at_most_ns, max(soon_ns, self._best_ns(at_most_ns)))
         return self._asked_ns
+
+    def telling_ns(self, now_ns: int, after: float) -> int:
+        """Return when to begin a level reading, from `now_ns` on, that tells whether a sample was lost.
+
+        That is off an edge, and after it by this part of a period at least: `now_ns` itself where no reading can tell.
+        """
+        judge, took_ns, period_ns = self._judge, self._after_ns - self._before_ns, self._period_ns
+        if judge is None or not self._tells(judge, took_ns):
+            return now_ns
+        earliest, latest = judge.span_ns(self._count or 0)
+        since_ns = (now_ns - judge.time_ns - latest) % period_ns
+        if since_ns > period_ns - (latest - earliest + took_ns):
+            since_ns -= period_ns
+        return now_ns + max(0, math.ceil(after * period_ns - since_ns))
 
     def _best_ns(self, at_most_ns: int) -> int:
         fit = self._fit

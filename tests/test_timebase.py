@@ -147,6 +147,38 @@ def test_a_reader_that_is_never_late_does_not_take_the_next_sample_for_the_lost_
     assert reader.base.slipped
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("rate_hz", [25, 104, 208])
+def test_a_reading_at_the_right_time_excludes_a_loss_or_shows_it(rate_hz, seed):
+    chip = Chip(rate_hz, 0.02)
+    reader = Reader(chip, TimeBase(rate_hz), seed, reading_ns=(200_000, 200_000), stalls=0).run(5)
+    base = reader.base
+
+    def read(after):
+        reader.now_ns = base.telling_ns(reader.now_ns, after)
+        reader.read()
+
+    def go_to_edge(after_ns):
+        reader.now_ns = int(chip.times_ns(1, int(chip.phase(reader.now_ns)) + 1)[0]) + after_ns
+
+    for part in np.arange(0, 1, 0.05):
+        go_to_edge(int((part - 0.05) / chip.rate_at(0) * 1e9))
+        assert base.telling_ns(reader.now_ns, 0.0) - reader.now_ns < 1.5 * MS
+        read(0.0)
+        assert base.complete and not base.slipped
+        read(0.6)
+        assert base.complete and not base.slipped
+    chip.losses_ns = (reader.now_ns,)
+    # Readings that may hide the loss move the lines, but not what they are judged by.
+    for _ in range(3):
+        reader.now_ns += 100 * MS
+        go_to_edge(20_000)
+        reader.read()
+        assert not base.complete and not base.slipped
+    read(0.6)
+    assert base.slipped and not base.complete
+
+
 def test_a_count_that_falls_is_a_slip():
     base = TimeBase(100)
     base.observe(5, 10 * MS, 11 * MS)

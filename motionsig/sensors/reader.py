@@ -6,7 +6,8 @@ register that was written, ten times a second.
 
 A sample waits until the registers it was taken with have been read back unchanged: so a chip that lost its settings
 does not pass off its samples as good ones, unless a setting comes back by itself within a tenth of a second. It also
-waits for the level that follows its reading: a word that went missing within it shows there. Whatever cannot be trusted
+waits for the level that follows its reading: a word that went missing within it shows there, and, where the level is
+read at the right time, a sample that another program took out. So it is read then. Whatever cannot be trusted
 is emptied out of the FIFO, never repaired; how much was lost follows from the times on either side.
 
 No wait is endless, and each has its reason in `trouble`. After a start or a loss, samples wait at most HOLD_NS until
@@ -54,8 +55,12 @@ _WORSE = 1.25
 
 _ENOUGH_NS = 800_000
 """While times are so exact, the level is read at each check only, where the FIFO has to be read more often."""
-_TELLING_NS = 6 * CHECK_NS
-"""Samples wait at most so long for a level that excludes that somebody else took one."""
+_LOOKS_AFTER = (0.0, 0.6, 0.6)
+"""When the level that follows a reading is read, in parts of a period after an edge at least, until it excludes that
+somebody else took a sample. Just after an edge is soonest; later than half a period after it, it is that or a slip. The
+third is for a second that took so long that it met the next edge."""
+_TELLING_NS = CHECK_NS
+"""Where none of these tells, as all stalled, samples wait at most so long for a later one; then they are delivered."""
 _STALLS_NS = 20_000_000
 """Transactions that take longer may be why nothing comes."""
 
@@ -218,9 +223,9 @@ class SensorReader(LiveSource):
                     if due or ready:
                         self.fifo.verify()
                         checked_ns = self._now_ns
-                    if ready and not (self._released and self._often):
-                        # Only the level that follows shows that what was read was whole.
-                        self._look(begun_ns)
+                    if ready and not (self._released and self._often and self._time.complete):
+                        # Only the level that follows shows that what was read just now was whole.
+                        self._look_again(begun_ns)
                     ready = ready and self._is_complete()
             except BusError as error:
                 if not error.nack:
@@ -259,6 +264,15 @@ class SensorReader(LiveSource):
             )
         self._whole = self._taken
         return records
+
+    def _look_again(self, begun_ns: int) -> None:
+        """Look when that tells whether somebody took a sample out; raise Discard as `_look` does."""
+        for after in _LOOKS_AFTER:
+            now_ns = self._clock.monotonic_ns()
+            self._clock.sleep((self._time.telling_ns(now_ns, after) - now_ns) / NS_PER_S)
+            self._look(begun_ns)
+            if self._time.complete:
+                return
 
     def _take(self, waiting: int, most: int) -> None:
         """Take what waits out of the FIFO, but for what is to be left; so many records at least, and at most."""

@@ -56,11 +56,12 @@ def test_a_bus_that_becomes_slow_and_good_again_is_said_and_taken_back(caplog: p
     assert after.delivered == pytest.approx(10 * it.setting.rate_hz, rel=0.05)
 
 
+@pytest.mark.parametrize("slow_s", [(2e-4, 2e-3), (0.0, 4e-3)])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_machine_that_becomes_busy_keeps_no_samples_back(name: str) -> None:
+def test_a_machine_that_becomes_busy_keeps_no_samples_back(name: str, slow_s: tuple[float, float]) -> None:
     it = bench(name, oscillator=SKEWED)
     assert trial(it, 5).max_error_s < 1e-3
-    it.bus.slow_s = (2e-4, 2e-3)
+    it.bus.slow_s = slow_s
     account, waited_s, before_ns = Account(), 0.0, it.clock.monotonic_ns()
     for block in filter(len, it.blocks(40)):
         enter(account, it, block)
@@ -70,6 +71,17 @@ def test_a_machine_that_becomes_busy_keeps_no_samples_back(name: str) -> None:
     assert (account.wrong, account.lost) == (0, 0)
     assert account.max_error_s < 1e-3
     assert account.doubtful_error_s < 2e-3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_at_a_high_rate_wait_for_one_check_only(name: str) -> None:
+    it = bench(name, rate_hz=1000, oscillator=SKEWED)
+    trial(it, 5)
+    waited_s, before_ns = 0.0, it.clock.monotonic_ns()
+    for _ in filter(len, it.blocks(20)):
+        waited_s = max(waited_s, (it.clock.monotonic_ns() - before_ns) / NS_PER_S)
+        before_ns = it.clock.monotonic_ns()
+    assert waited_s < 0.11
 
 
 def test_no_more_is_held_than_two_seconds_of_samples() -> None:

@@ -45,11 +45,12 @@ def test_a_sample_lost_without_a_report_is_a_gap() -> None:
         assert np.abs(data - walking(np.arange(len(data)), time_ns)).max() < 0.15
 
 
+@pytest.mark.parametrize("rate_hz", [50, 100, 200])
 @pytest.mark.parametrize("name", ["mpu6050", "lsm6dso", "bmi160", "lis3dh"])
-def test_a_sample_that_another_program_takes_out_is_reported_where_it_was(name: str) -> None:
-    it = bench(name, oscillator=Oscillator(skew=0.02))
+def test_a_sample_that_another_program_takes_out_is_reported_where_it_was(name: str, rate_hz: float) -> None:
+    it = bench(name, rate_hz=rate_hz, oscillator=Oscillator(skew=0.02))
     trial(it, 2)
-    chip, read, other, taken, next_ns = it.reader.fifo.chip, it.bus.read, random.Random(name), 0, 0
+    chip, read, other, taken, next_ns = it.reader.fifo.chip, it.bus.read, random.Random(f"{name}2"), 0, 0
 
     def shared(address: int, register: int, size: int) -> bytes:
         """Read, as another program does now and then, just before we do (I2C_SLAVE_FORCE asks for no lock)."""
@@ -63,5 +64,5 @@ def test_a_sample_that_another_program_takes_out_is_reported_where_it_was(name: 
     account = trial(it, 40)
     # Until the times of a new segment are known well, no reading can tell.
     assert taken >= 40 and account.gaps >= taken - 3
-    assert account.wrong == 0 and account.unreported <= 2
+    assert account.wrong == 0 and account.unreported <= 1
     assert "another program may read this chip" in str(it.reader.trouble)
