@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "publishers")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "publishers")]
 from broker import Broker  # noqa: E402
 from made import SPEC, numbered  # noqa: E402
 from postgres import Server  # noqa: E402

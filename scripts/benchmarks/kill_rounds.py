@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 # The broker that the tests start, and their made-up signatures.
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "publishers")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "publishers")]
 
 import numpy as np  # noqa: E402
 from broker import PERSISTENT, Broker  # noqa: E402

@@ -142,7 +142,6 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("gives each sample its time", lambda: tested("1 ms", "test_timebase.py", "errors_ns()).max() <= 1 * MS")),
     Setting("the chip's clock is", lambda: tested("5 %", "test_timebase.py", "st.floats(-0.05, 0.05)")),
     Setting("true_rate_hz", lambda: tested("100 ppm", "test_timebase.py", "rate_errors(20)).max() <= 100e-6")),
-    Setting("true_rate_hz", lambda: tested("100 ppm", "test_timebase.py", "(100e-6 if slow else 50e-6)")),
     Setting("true_rate_hz", lambda: tested("20 s", "test_timebase.py", "rate_errors(20)).max() <= 50e-6")),
     # The service.
     Setting("watchdog", lambda: of_unit("WatchdogSec")),
