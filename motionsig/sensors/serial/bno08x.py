@@ -50,7 +50,8 @@ _COMMAND, _ANSWER, _CALIBRATION = 0xF2, 0xF1, 0x07
 _BYTE_S = 0.001
 """Between two bytes to the hub, which needs 100 us (data sheet 1.3.3.1); CEVA's host code waits as long on USB."""
 _ROOM_S, _ANSWER_S, _RESET_S, _TRIES = 0.03, 0.5, 1.0, 3
-_MEASURE_S, _LEAST = 0.5, 4
+_MEASURE_S, _LEAST, _PAUSE = 0.5, 4, 0.25
+"""How long reports are listened to, how many must come, and for which part of that time none may come."""
 _SLOWEST = 0.8
 """Part of the rate asked for that both sensors must have (CEVA's hubs take the next one they have, from 0.9 times)."""
 _NEAR = 0.15
@@ -200,15 +201,8 @@ class Bno08x:
 
     def _measured(self, talk: _Talk, port: Port) -> dict[int, float]:
         """Return the rates at which reports come: the stated ones where those are near."""
-        came: dict[int, list[tuple[int, int]]] = {kind: [] for kind in _LENGTH}
-        for cargo in talk.hear(max(_MEASURE_S, 10e-6 * max(self._stated_us.values()))):
-            now_ns = time.monotonic_ns()
-            for report in (reports(cargo.payload) or ()) if cargo.channel == INPUT else ():
-                came[report.kind].append((now_ns + report.ticks * _TICK_NS, report.number))
         rates = {}
-        for kind, seen in came.items():
-            if len(seen) < _LEAST:
-                raise SensorError(f"{port.path}: expected reports 0x{kind:02x} as the hub said, got {len(seen)}")
+        for kind, seen in self._heard(talk, port).items():
             # Of pairs half of all apart, so that one late arrival matters little.
             times, numbers = np.array(seen).T
             half = len(times) // 2
@@ -222,6 +216,30 @@ class Bno08x:
                     f"{self._asked_hz:g}"
                 )
         return rates
+
+    def _heard(self, talk: _Talk, port: Port) -> dict[int, list[tuple[int, int]]]:
+        """Return when reports were taken, ns, and their numbers. Raises SensorError where they do not come evenly."""
+        listen_s = max(_MEASURE_S, 10e-6 * max(self._stated_us.values()))
+        for _ in range(2 * _TRIES):
+            began_ns = time.monotonic_ns()
+            came: dict[int, list[tuple[int, int]]] = {kind: [] for kind in _LENGTH}
+            for cargo in talk.hear(listen_s):
+                now_ns = time.monotonic_ns()
+                for report in (reports(cargo.payload) or ()) if cargo.channel == INPUT else ():
+                    came[report.kind].append((now_ns + report.ticks * _TICK_NS, report.number))
+            ended_ns = time.monotonic_ns()
+            pauses_s = {
+                kind: max(np.diff([began_ns, *(taken_ns for taken_ns, _ in seen), ended_ns])) / NS_PER_S
+                for kind, seen in came.items()
+            }
+            # Those that the machine or the adapter kept back come all at once, and show no rate.
+            if min(map(len, came.values())) >= _LEAST and max(pauses_s.values()) < _PAUSE * listen_s:
+                return came
+        kind = max(pauses_s, key=lambda each: pauses_s[each])
+        raise SensorError(
+            f"{port.path}: expected reports 0x{kind:02x} all the time, as the hub said, got {len(came[kind])} in "
+            f"{listen_s:g} s and none for {pauses_s[kind]:.2f} s of it; is this machine, or the adapter, too busy?"
+        )
 
     def leave(self, port: Port) -> None:
         """Reset it: it then sends nothing."""

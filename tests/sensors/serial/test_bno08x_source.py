@@ -76,6 +76,7 @@ def test_other_names_a_calibration_and_a_mount_are_taken() -> None:
             assert_all_of(device.hub, turned)
 
 
+@undisturbed
 def test_a_reset_is_noticed_and_it_is_set_up_again() -> None:
     with Bno08xDevice() as device, opened(device) as sensor:
         collect(sensor, 0.5)
@@ -87,6 +88,7 @@ def test_a_reset_is_noticed_and_it_is_set_up_again() -> None:
         assert sensor.counts.lost > 20 and device.hub.intervals
 
 
+@undisturbed
 def test_a_gyroscope_that_stops_alone_is_started_again() -> None:
     with Bno08xDevice() as device, opened(device) as sensor:
         collect(sensor, 0.5)
@@ -144,6 +146,28 @@ def test_it_is_closed_from_any_thread() -> None:
             pass
         assert is_silent(device.hub)
         opened(device).close()
+
+
+class _KeptBack(Hub):
+    """What it sends once it has stated both intervals twice comes .4 s later, all at once, as on a busy machine."""
+
+    _stated, _from_s = 0, float("inf")
+
+    def _say_feature(self, now_s: float, kind: int) -> None:
+        super()._say_feature(now_s, kind)
+        self._stated += 1
+        if self._stated == 4:
+            self._from_s = now_s + 0.01
+
+    def run(self, until_s: float) -> list[tuple[float, bytes]]:
+        return [] if 0 < until_s - self._from_s < 0.4 else super().run(until_s)
+
+
+@undisturbed
+def test_reports_that_were_kept_back_show_no_rate() -> None:
+    with Bno08xDevice(_KeptBack()) as device, opened(device, rate_hz=100) as sensor:
+        assert sensor.rate_hz == 125
+        collect(sensor, 0.5)
 
 
 def test_a_second_reader_is_refused() -> None:
