@@ -1,9 +1,11 @@
-"""Signals that every test may use."""
+"""What every test may use: signals, and a folder for several users."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,3 +40,11 @@ def _motion(seconds_or_count: float, rate_hz: float, *, seed: int = 0, count: in
 def motion() -> Motion:
     """The function that makes samples."""
     return _motion
+
+
+@pytest.fixture
+def everyones_path() -> Iterator[Path]:
+    """A folder that every user may enter: one of pytest's is closed again to others whenever another pytest starts."""
+    with tempfile.TemporaryDirectory(prefix="motionsig-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

@@ -138,37 +138,33 @@ def test_a_lock_on_what_has_gone_is_none(tmp_path):
         assert not held.holds
 
 
-def test_every_user_takes_part(tmp_path):
+def test_every_user_takes_part(everyones_path):
     if os.geteuid():
         pytest.skip("needs root, to become another user")
-    in_port(tmp_path, "1-1.4")
-    for folder in (tmp_path, *tmp_path.parents[:-2]):
-        folder.chmod(folder.stat().st_mode | 0o055)
+    in_port(everyones_path, "1-1.4")
     with (
-        claim(root=tmp_path),
-        Other(tmp_path, HOLDS, tmp_path, 65534) as other,
+        claim(root=everyones_path),
+        Other(everyones_path, HOLDS, everyones_path, 65534) as other,
     ):
         assert other.said.startswith(f"the one on USB 1-1.4 is in use by process {os.getpid()} (")
-    with Other(tmp_path, HOLDS, tmp_path, 65534) as other:
+    with Other(everyones_path, HOLDS, everyones_path, 65534) as other:
         assert other.said == "1-1.4"
         with pytest.raises(NotFreeError, match=f"in use by process {other.process.pid} "):
-            claim(root=tmp_path)
+            claim(root=everyones_path)
 
 
-def test_one_that_this_user_may_not_open_is_left_alone(tmp_path):
+def test_one_that_this_user_may_not_open_is_left_alone(everyones_path):
     if os.geteuid():
         pytest.skip("needs root, to become another user")
-    in_port(tmp_path, "1-1.4")
-    node = tmp_path / "dev/bus/usb/001/004"
+    in_port(everyones_path, "1-1.4")
+    node = everyones_path / "dev/bus/usb/001/004"
     node.parent.mkdir(parents=True)
     node.touch(0o600)
-    for folder in (tmp_path, *tmp_path.parents[:-2]):
-        folder.chmod(folder.stat().st_mode | 0o055)
-    with Other(tmp_path, HOLDS, tmp_path, 65534) as other:
+    with Other(everyones_path, HOLDS, everyones_path, 65534) as other:
         says = "this user may not open /dev/bus/usb/001/004, the one on USB 1-1.4; more: motionsig doctor"
         assert other.said == says
-    in_port(tmp_path, "1-2", devnum="5")
-    with Other(tmp_path, HOLDS, tmp_path, 65534) as other:
+    in_port(everyones_path, "1-2", devnum="5")
+    with Other(everyones_path, HOLDS, everyones_path, 65534) as other:
         assert other.said == "1-2"
 
 
