@@ -162,14 +162,14 @@ def _seen(inode: int, at: int) -> int:
     return 0
 
 
-def descriptors(folder: str) -> Iterator[tuple[int, Path]]:
+def descriptors(folder: str, proc: str = "/proc") -> Iterator[tuple[int, Path]]:
     """Yield process and file of each open descriptor that this user may see. folder: "fd" or "fdinfo", see proc(5)."""
-    for process in os.listdir("/proc"):
+    for process in os.listdir(proc):
         if process.isdigit():
             # It may end at any moment, and `Path.glob` does not pass over what is gone.
             with suppress(OSError):
-                for name in os.listdir(f"/proc/{process}/{folder}"):
-                    yield int(process), Path("/proc", process, folder, name)
+                for name in os.listdir(f"{proc}/{process}/{folder}"):
+                    yield int(process), Path(proc, process, folder, name)
 
 
 def process_name(pid: int) -> str:

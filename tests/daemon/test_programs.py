@@ -3,11 +3,10 @@
 import os
 import stat
 import time
-from pathlib import Path
 
 import pytest
 from made import wait_until
-from processes import STALL_S
+from processes import STALL_S, is_running
 
 from motionsig.daemon.programs import Programs
 from motionsig.events import BEGAN, ENDED, ONCE, Event, from_json, to_json
@@ -95,7 +94,8 @@ def test_one_that_takes_too_long_is_killed_with_what_it_started(script, programs
     assert started.failed == 1
     assert f"exec: {hangs} for 1970-01-01T00:00:00.000Z knock" in caplog.text
     assert "took longer than 0.5 s and is killed" in caplog.text
-    _wait_gone(int((tmp_path / "child").read_text()))
+    child = int((tmp_path / "child").read_text())
+    wait_until(lambda: not is_running(child))
 
 
 def test_what_it_leaves_running_ends_with_it(script, programs, tmp_path):
@@ -104,18 +104,8 @@ def test_what_it_leaves_running_ends_with_it(script, programs, tmp_path):
     started.start(EVENT)
     _ended(started, 1)
     assert started.failed == 0
-    _wait_gone(int((tmp_path / "child").read_text()))
-
-
-def _wait_gone(pid):
-    def gone():
-        try:
-            # An orphan may stay as a zombie where nobody reaps it, as in a container.
-            return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
-        except FileNotFoundError:
-            return True
-
-    wait_until(gone)
+    child = int((tmp_path / "child").read_text())
+    wait_until(lambda: not is_running(child))
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from motionsig.files import read_file
+from motionsig.locks import descriptors
 
 USB_IDS = ("1a6e:089a", "18d1:9302")
 """Before the first use, and once libedgetpu has given it its firmware: it leaves the bus and comes back as the second
@@ -84,11 +86,9 @@ def users(edgetpu: EdgeTpu, root: Path = Path("/")) -> list[int]:
         if _line(apex, "is_device_owned") == "1" and re.fullmatch("[1-9][0-9]{0,6}", owner):
             found.add(int(owner))
     if edgetpu.node:
-        for process in _names(os.path.join(top, "proc")):
-            if process.isdigit():
-                folder = os.path.join(top, "proc", process, "fd")
-                if any(_link(folder, name) == edgetpu.node for name in _names(folder)):
-                    found.add(int(process))
+        with suppress(OSError):  # a tree without processes
+            opened = descriptors("fd", os.path.join(top, "proc"))
+            found.update(process for process, link in opened if _link(os.fspath(link)) == edgetpu.node)
     return sorted(found)
 
 
